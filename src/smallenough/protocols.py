@@ -1,0 +1,140 @@
+"""The seams: what a model client, a sandbox, a strategy, a scorer, a task source and a probe must do.
+
+Each is one or two methods. An implementation is one file and one entry point (see `plugins`), and passes the
+contract suite of its protocol in `tests/contracts/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from smallenough.records import (
+    Action,
+    Completion,
+    Execution,
+    Limits,
+    Message,
+    ModelInfo,
+    Problem,
+    Program,
+    Request,
+    Role,
+    Score,
+    Step,
+    Suite,
+    Task,
+)
+
+OnToken: TypeAlias = Callable[[], None]
+"""Called once for every piece that a model streams; must be quick and must not raise."""
+
+AskModel: TypeAlias = Callable[[Sequence[Message], Role], str]
+"""How a scorer asks a model: through the runner, so that it is measured like every other inference."""
+
+
+@runtime_checkable
+class ModelClient(Protocol):
+    """Answers requests with one provider's models. Safe to call from several threads."""
+
+    def generate(self, request: Request, on_token: OnToken | None = None) -> Completion:
+        """Answers one request, streaming inside, so that a deadline or `cancel` stops it at once.
+
+        Raises:
+            ModelNotFound: the server does not have the model.
+            ModelTimeout: the deadline passed.
+            ModelOutOfMemory: the model does not fit.
+            ModelUnavailable: what is transient was tried again, and it still failed.
+        """
+        ...
+
+    def describe(self, model: str) -> ModelInfo:
+        """What is known of `model`.
+
+        Raises:
+            ModelNotFound: the server does not have it; names the nearest that it has, and how to get it.
+            ModelUnavailable: no server answers.
+        """
+        ...
+
+    def processes(self) -> Sequence[int] | None:
+        """Process ids at whose trees the resource monitor shall look; None: they can't be seen from here."""
+        ...
+
+    def cancel(self) -> None:
+        """Stops every request in flight; each raises ModelUnavailable in its own thread."""
+        ...
+
+    def unload(self, model: str) -> None:
+        """Really frees what `model` occupies, and returns when it is gone."""
+        ...
+
+    def close(self) -> None:
+        """Gives back everything the client holds."""
+        ...
+
+
+@runtime_checkable
+class Sandbox(Protocol):
+    """Runs a program that may be hostile. Safe to call from several threads."""
+
+    name: str
+
+    def run(self, program: Program, limits: Limits) -> Execution:
+        """Runs `program` to its end or to a limit.
+
+        Raises:
+            SandboxError: the sandbox itself failed; what the program does is never an error.
+        """
+        ...
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """The policy that decides the next actions of a trial from its steps so far. Pure: same input, same answer."""
+
+    def next(self, problem: Problem, steps: Sequence[Step], seed: int) -> list[Action]:
+        """The actions to take now, which may run in parallel; an empty list ends the trial."""
+        ...
+
+    def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
+        """The trial's answer among its steps; None: there is none."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Gives an answer named numbers."""
+
+    name: str
+    version: str
+
+    def score(self, task: Task, step: Step, ask: AskModel | None = None) -> list[Score]:
+        """The scores of one step.
+
+        Raises:
+            ScorerError: the scorer failed; recorded as such, never as a 0.
+        """
+        ...
+
+
+@runtime_checkable
+class TaskSource(Protocol):
+    """Brings a suite from where it lies."""
+
+    def load(self) -> Suite:
+        """The suite.
+
+        Raises:
+            InputError: what is there is not as it should be; names file, line and mend.
+        """
+        ...
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """Reads one source of measurements."""
+
+    def read(self) -> Mapping[str, float]:
+        """Current values by name; what can't be read is left out. Counters only ever grow."""
+        ...
