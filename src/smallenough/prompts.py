@@ -1,0 +1,144 @@
+"""From a problem to messages: prompt templates by class of model, editable, with a digest.
+
+The templates are Jinja2 files (see `templates/README.md`). One that lies in the folder named by
+`SMALLENOUGH_PROMPTS` (default `config/prompts`), as `CLASS/NAME.j2`, is used instead of the package's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+
+from smallenough.errors import InputError
+from smallenough.records import Message, Problem, Step, TestResult, digest
+
+SizeClass = Literal["large", "small"]
+
+_PACKAGED = Path(__file__).parent / "templates"
+_NAMES = ("system", "solve", "reformulate", "short", "feedback", "rewrite", "hint")
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The templates for one class of model.
+
+    Args:
+        size_class: which folder of templates.
+        sources: template text by name.
+    """
+
+    size_class: SizeClass
+    sources: Mapping[str, str]
+
+    @classmethod
+    def load(cls, size_class: SizeClass, folder: Path | None = None) -> Prompts:
+        """The templates in force: the user's where there is one, else the package's.
+
+        Args:
+            size_class: which class of model they are for.
+            folder: where the user's own lie; None: `SMALLENOUGH_PROMPTS`, else `config/prompts`.
+
+        Raises:
+            InputError: a template can't be read or does not parse; names file and line.
+        """
+        folder = folder or Path(os.environ.get("SMALLENOUGH_PROMPTS", "config/prompts"))
+        sources = {}
+        for name in _NAMES:
+            own = folder / size_class / f"{name}.j2"
+            path = own if own.is_file() else _PACKAGED / size_class / f"{name}.j2"
+            try:
+                sources[name] = path.read_text(encoding="utf-8")
+                jinja2.Environment().parse(sources[name])
+            except jinja2.TemplateSyntaxError as error:
+                raise InputError(f"{path}, line {error.lineno}: {error.message}") from error
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(f"{path}: {error}") from error
+        return cls(size_class, sources)
+
+    @property
+    def digest(self) -> str:
+        """Identifies the text of all templates in use."""
+        return digest([self.size_class, dict(self.sources)])
+
+    @cached_property
+    def _environment(self) -> jinja2.Environment:
+        return jinja2.Environment(
+            loader=jinja2.DictLoader(dict(self.sources)), trim_blocks=True, undefined=jinja2.StrictUndefined
+        )
+
+    def render(self, name: str, problem: Problem, step: Step | None = None, **more: Any) -> str:
+        """The text of template `name` for `problem`; after a failure, with what `step` shows of it.
+
+        Raises:
+            InputError: the template uses a value that does not exist.
+        """
+        values = {
+            "prompt": problem.prompt.strip(),
+            "name": problem.entry_point,
+            "kind": problem.kind,
+            "tests": [shown(test.code, problem) for test in problem.public_tests],
+            "signature": signature(problem),
+            "code": step.code if step else None,
+            "failure": _failure(step, problem),
+            **more,
+        }
+        try:
+            return self._environment.get_template(name).render(values).strip()
+        except jinja2.UndefinedError as error:
+            raise InputError(f"prompt template {self.size_class}/{name}.j2: {error}") from error
+
+    def first(
+        self, problem: Problem, name: str = "solve", step: Step | None = None, **more: Any
+    ) -> tuple[Message, ...]:
+        """A conversation that begins: the system message, if there is one, and template `name`."""
+        system = self.render("system", problem)
+        head = (Message("system", system),) if system else ()
+        return (*head, Message("user", self.render(name, problem, step, **more)))
+
+
+def shown(code: str, problem: Problem) -> str:
+    """A test as a model shall see it: the conventional name (`func`) replaced by the one that is asked for."""
+    if problem.alias and problem.entry_point:
+        return re.sub(rf"\b{re.escape(problem.alias)}\b", problem.entry_point, code)
+    return code
+
+
+def signature(problem: Problem) -> str:
+    """`name(a, b)`: as many parameters as the first public test that calls it gives."""
+    if not problem.entry_point:
+        return ""
+    called = {problem.entry_point, problem.alias}
+    for test in problem.public_tests:
+        try:
+            tree = ast.parse(test.code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in called:
+                letters = [chr(ord("a") + index) for index in range(min(len(node.args), 26))]
+                return f"{problem.entry_point}({', '.join(letters)})"
+    return f"{problem.entry_point}(...)"
+
+
+def _failure(step: Step | None, problem: Problem) -> Mapping[str, Any] | None:
+    failed = step.evaluation.first_failure if step and step.evaluation else None
+    if failed is None and step and step.evaluation and step.evaluation.syntax_valid is False:
+        failed = TestResult("", passed=False, error="SyntaxError", message="the code does not parse")
+    if failed is None:
+        return None
+    return {
+        "error": failed.error,
+        "message": failed.message,
+        "test": shown(failed.code, problem),
+        "expected": failed.expected,
+        "actual": failed.actual,
+        "output": failed.output,
+    }

@@ -1,0 +1,32 @@
+"""`single`: one attempt, and that is the answer. The way a model is used as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallenough.prompts import Prompts
+from smallenough.records import Action, Ask, Problem, Sampling, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`single` has nothing to set."""
+
+
+@dataclass(frozen=True)
+class Single:
+    """One attempt."""
+
+    options: Options
+    prompts: Prompts
+
+    def next(self, problem: Problem, steps: Sequence[Step], seed: int) -> list[Action]:
+        """The one attempt, if it is still to come."""
+        if steps:
+            return []
+        return [Ask(self.prompts.first(problem), sampling=Sampling(seed=seed))]
+
+    def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
+        """The one attempt."""
+        return steps[0] if steps else None
