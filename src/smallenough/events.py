@@ -1,0 +1,268 @@
+"""What a journal holds: the plan of a session, and an event for every start and finish.
+
+An event is a frozen value and one line of JSON. Times are seconds since the epoch; they are the ones that MLflow
+shows, since it is written from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from smallenough.errors import JournalError
+from smallenough.records import (
+    Action,
+    Arm,
+    Completion,
+    Evaluation,
+    Json,
+    Limits,
+    ModelInfo,
+    Outcome,
+    Score,
+    TrialKey,
+    Usage,
+)
+
+Status: TypeAlias = Literal["running", "completed", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that decides what a session does. With the suite's tasks beside it, a session can be resumed from it."""
+
+    experiment: str
+    """Name of the MLflow experiment."""
+    suite: str
+    suite_digest: str
+    arms: tuple[Arm, ...]
+    task_ids: tuple[str, ...]
+    """The tasks that were selected, in order."""
+    repeats: int = 1
+    seed: int = 0
+    concurrency: int = 1
+    """Requests in flight at the same time, for each model."""
+    sandbox: str = "bubblewrap"
+    limits: Limits = field(default_factory=Limits)
+    timeout: float = 300.0
+    """Seconds that one inference may take."""
+    urls: tuple[str, ...] = ()
+    """Servers that share the work; empty: the provider's default."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Weights of the efficiency score that differ from the defaults."""
+    fail_on_error: float | None = None
+    """End the session after so many infrastructure failures: below 1 a fraction of all trials, else a count."""
+    sample_interval: float = 0.1
+    """Seconds between two readings of the resource monitor."""
+
+    @property
+    def trials(self) -> int:
+        """How many trials this comes to."""
+        return len(self.arms) * len(self.task_ids) * self.repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An infrastructure failure, as it is recorded."""
+
+    error: str
+    """Class of the error."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """A session begins."""
+
+    session: str
+    plan: Plan
+    provenance: Mapping[str, Json]
+    """Versions, git commit, hardware, host: what results may depend on besides the plan."""
+    time: float
+    kind: Literal["session_started"] = "session_started"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed:
+    """A session that had been interrupted goes on."""
+
+    time: float
+    kind: Literal["session_resumed"] = "session_resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencesTimed:
+    """The reference solutions were run: each passes its tests, and takes so many seconds."""
+
+    seconds: Mapping[str, float]
+    time: float
+    kind: Literal["references_timed"] = "references_timed"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmStarted:
+    """An arm begins, or goes on after an interruption."""
+
+    arm: str
+    model: ModelInfo
+    prompts: str
+    """Digest of the prompt templates in use."""
+    idle_cpu_rate: float | None
+    """CPU seconds a second that the model's server takes with nothing to do."""
+    time: float
+    kind: Literal["arm_started"] = "arm_started"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """A trial begins."""
+
+    key: TrialKey
+    seed: int
+    time: float
+    kind: Literal["trial_started"] = "trial_started"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsDecided:
+    """A strategy decided what to do next; written before any of it is done."""
+
+    key: TrialKey
+    first: int
+    """Index of the first of these actions in the trial; the others follow."""
+    actions: tuple[Action, ...]
+    time: float
+    kind: Literal["actions_decided"] = "actions_decided"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """An inference ended: with a completion, or with an infrastructure failure."""
+
+    key: TrialKey
+    index: int
+    started: float
+    completion: Completion | None
+    failure: Failure | None
+    usage: Usage | None
+    time: float
+    kind: Literal["attempt_finished"] = "attempt_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """An answer or a proposal was evaluated on the public tests."""
+
+    key: TrialKey
+    index: int
+    code: str | None
+    evaluation: Evaluation | None
+    failure: Failure | None
+    time: float
+    kind: Literal["step_finished"] = "step_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the hidden tests and the scorers say of one step."""
+
+    index: int
+    hidden: Evaluation | None
+    scores: tuple[Score, ...]
+    failures: tuple[Failure, ...] = ()
+    """Scorers that failed; their scores are missing, not 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFinished:
+    """A trial ended."""
+
+    key: TrialKey
+    outcome: Outcome
+    chosen: int | None
+    """Index of the step that is the trial's answer."""
+    scored: tuple[Scored, ...]
+    failure: Failure | None
+    time: float
+    kind: Literal["trial_finished"] = "trial_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFinished:
+    """An arm ended, or this part of it: an interrupted arm has one for each part."""
+
+    arm: str
+    usage: Usage
+    """Of the model's server over the whole part, measured: what verdicts use."""
+    idle_usage: Usage | None
+    """The part of `usage` that fell into times with no request in flight, and belongs to no attempt."""
+    monitor: Mapping[str, Json]
+    """The sampler's settings and its own account: samples, missed ticks, its CPU seconds."""
+    time: float
+    kind: Literal["arm_finished"] = "arm_finished"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFinished:
+    """A session ended, or was interrupted in an orderly way."""
+
+    status: Status
+    failure: Failure | None
+    time: float
+    kind: Literal["session_finished"] = "session_finished"
+
+
+Event: TypeAlias = (
+    SessionStarted
+    | SessionResumed
+    | ReferencesTimed
+    | ArmStarted
+    | TrialStarted
+    | ActionsDecided
+    | AttemptFinished
+    | StepFinished
+    | TrialFinished
+    | ArmFinished
+    | SessionFinished
+)
+
+
+@cache
+def _adapter() -> TypeAdapter[Event]:
+    return TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+def encode(event: Event) -> bytes:
+    """`event` as one line of JSON, without the line's end."""
+    try:
+        return _adapter().dump_json(event)
+    except PydanticSerializationError:  # half a surrogate pair, which a hostile program can print, has no UTF-8
+        return _adapter().dump_json(_adapter().validate_python(_printable(_adapter().dump_python(event))))
+
+
+def decode(line: bytes) -> Event:
+    """The event that `encode` wrote.
+
+    Raises:
+        JournalError: the line is no event.
+    """
+    try:
+        return _adapter().validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise JournalError(f"not an event: {first['msg']} at {'.'.join(map(str, first['loc']))}") from error
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_printable(item) for item in value]
+    return value
