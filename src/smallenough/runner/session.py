@@ -1,0 +1,118 @@
+"""A session from its plan to its end: arm after arm, each measured, each resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smallenough.errors import InfrastructureError
+from smallenough.events import ArmFinished, ArmStarted, Event, Failure, SessionFinished, Status, TrialFinished
+from smallenough.prompts import Prompts
+from smallenough.protocols import Strategy
+from smallenough.records import Arm, ModelInfo
+from smallenough.resources.monitor import ResourceMonitor, Sample
+from smallenough.runner.arm import ArmRun, Control, Observe, Stop
+from smallenough.runner.trial import Progress
+from smallenough.runner.work import Bench
+
+BAD_RUN = 20
+"""So many infrastructure failures one after the other end a session: what is broken stays broken."""
+
+
+@dataclass
+class SessionRunner:
+    """Runs what of a plan has not been run yet."""
+
+    bench: Bench
+    strategies: Mapping[str, Strategy]
+    """By arm name."""
+    models: Mapping[str, ModelInfo]
+    """By arm name."""
+    prompts: Mapping[str, Prompts]
+    """By arm name."""
+    monitor: Callable[[Arm, Path], AbstractContextManager[ResourceMonitor]]
+    """Makes the resource monitor of an arm, which keeps its samples in the file given."""
+    progress: Progress = field(default_factory=Progress)
+    control: Control = field(default_factory=Control)
+    observe: Observe = lambda _: None
+    _failures: int = 0
+    _in_a_row: int = 0
+
+    def run(self) -> Status:
+        """Runs every arm that is not complete, and says how the session ended.
+
+        Raises:
+            JournalError: the journal can't be written.
+        """
+        plan, failure = self.bench.plan, None
+        try:
+            for position, arm in enumerate(plan.arms):
+                if self.control.stop is not Stop.NO:
+                    break
+                if not self._complete(arm):
+                    self._run_arm(position, arm)
+        except InfrastructureError as error:
+            failure = Failure(type(error).__name__, str(error))
+            self.control.request(Stop.SOON, str(error))
+        status: Status = "completed"
+        if self._too_many() or failure:
+            status = "failed"
+            failure = failure or Failure("InfrastructureError", self.control.reason)
+        elif self.control.stop is not Stop.NO:
+            status = "interrupted"
+        self.bench.journal.append(finished := SessionFinished(status, failure, time.time()))
+        self.observe(finished)
+        return status
+
+    def _complete(self, arm: Arm) -> bool:
+        done = sum(key.arm == arm.name for key in self.progress.finished)
+        return done == len(self.bench.plan.task_ids) * self.bench.plan.repeats
+
+    def _run_arm(self, position: int, arm: Arm) -> None:
+        bench = self.bench
+        path = bench.journal.folder / "samples" / f"{position}.jsonl"
+        with self.monitor(arm, path) as monitor:
+            self._record(
+                ArmStarted(
+                    arm.name, self.models[arm.name], self.prompts[arm.name].digest, monitor.idle_cpu_rate, time.time()
+                )
+            )
+            run = ArmRun(bench, arm, self.strategies[arm.name], monitor, self.progress, self.control, self._watch)
+            try:
+                run.run()
+            finally:
+                totals = monitor.stop()
+                self._record(ArmFinished(arm.name, totals.usage, totals.idle_usage, totals.settings, time.time()))
+        following = bench.plan.arms[position + 1 : position + 2]
+        if following and following[0].model != arm.model and self.control.stop is Stop.NO:
+            bench.clients[arm.provider].unload(arm.model)
+
+    def _record(self, event: Event) -> None:
+        self.bench.journal.append(event)
+        self.observe(event)
+
+    def _watch(self, event: Event) -> None:
+        """Passes every event on, and counts infrastructure failures."""
+        self.observe(event)
+        if not isinstance(event, TrialFinished):
+            return
+        failed = event.failure is not None
+        self._failures += failed
+        self._in_a_row = self._in_a_row + 1 if failed else 0
+        if self._too_many():
+            assert event.failure is not None
+            self.control.request(
+                Stop.SOON, f"{self._failures} trials failed for infrastructure, the last: {event.failure.message}"
+            )
+
+    def _too_many(self) -> bool:
+        limit = self.bench.plan.fail_on_error
+        if limit is not None and limit < 1:
+            limit = limit * self.bench.plan.trials
+        return self._in_a_row >= BAD_RUN or (limit is not None and self._failures > limit)
+
+
+__all__ = ["Control", "Sample", "SessionRunner", "Stop"]

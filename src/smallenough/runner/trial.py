@@ -1,0 +1,114 @@
+"""The state of a trial, as its events tell it.
+
+A trial that runs and one that is resumed are the same: events are applied one after the other. What the last
+`ActionsDecided` asked for and no `StepFinished` has answered is outstanding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smallenough.events import ActionsDecided, AttemptFinished, Event, Failure, StepFinished, TrialStarted
+from smallenough.records import Action, Ask, Step, Task, TrialKey
+
+
+@dataclass(slots=True)
+class Trial:
+    """An open trial. It changes only by `apply`."""
+
+    key: TrialKey
+    task: Task
+    seed: int
+    actions: list[Action] = field(default_factory=list)
+    """All that was decided; an action's index is its place."""
+    attempts: dict[int, AttemptFinished] = field(default_factory=dict)
+    checks: dict[int, StepFinished] = field(default_factory=dict)
+
+    def apply(self, event: Event) -> None:
+        """Takes one of this trial's events in."""
+        match event:
+            case ActionsDecided():
+                self.actions.extend(event.actions)
+            case AttemptFinished():
+                self.attempts[event.index] = event
+            case StepFinished():
+                self.checks[event.index] = event
+            case _:
+                pass
+
+    @property
+    def outstanding(self) -> list[int]:
+        """Indices of the actions that are decided and neither a step nor failed yet."""
+        return [
+            index for index in range(len(self.actions)) if index not in self.checks and self.failure_of(index) is None
+        ]
+
+    def failure_of(self, index: int) -> Failure | None:
+        """The infrastructure failure of one action, if it had one."""
+        attempt, check = self.attempts.get(index), self.checks.get(index)
+        return (attempt.failure if attempt else None) or (check.failure if check else None)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The first infrastructure failure of the trial, which ends it."""
+        return next((failure for index in range(len(self.actions)) if (failure := self.failure_of(index))), None)
+
+    @property
+    def steps(self) -> list[Step]:
+        """What the strategy sees: every action's answer after its public evaluation, in order."""
+        return [self.step(index) for index in range(len(self.actions)) if index in self.checks]
+
+    def step(self, index: int) -> Step:
+        """The step that the action at `index` became."""
+        action, check = self.actions[index], self.checks[index]
+        completion = attempt.completion if (attempt := self.attempts.get(index)) else None
+        response = completion.text if completion else "" if isinstance(action, Ask) else action.code
+        return Step(
+            index,
+            action,
+            response,
+            check.code,
+            check.evaluation,
+            tokens=(completion.tokens_in or 0) + (completion.tokens_out or 0) if completion else 0,
+            seconds=completion.seconds if completion else 0.0,
+        )
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a session is, rebuilt from its journal: what a resume has to know."""
+
+    finished: set[TrialKey] = field(default_factory=set)
+    """Trials that ended."""
+    open: dict[TrialKey, list[Event]] = field(default_factory=dict)
+    """Events of the trials that began and did not end."""
+    arms_started: set[str] = field(default_factory=set)
+    references: dict[str, float] | None = None
+    """Seconds of each reference solution, if they were timed."""
+
+    def apply(self, event: Event) -> None:
+        """Takes one of the session's events in."""
+        match event.kind:
+            case "references_timed":
+                self.references = dict(event.seconds)
+            case "arm_started":
+                self.arms_started.add(event.arm)
+            case "trial_started":
+                self.open[event.key] = [event]
+            case "actions_decided" | "attempt_finished" | "step_finished":
+                self.open[event.key].append(event)
+            case "trial_finished":
+                self.open.pop(event.key, None)
+                self.finished.add(event.key)
+
+    def trial(self, key: TrialKey, task: Task) -> Trial | None:
+        """The open trial `key`, as it was left; None: it had not begun."""
+        events = self.open.pop(key, None)
+        if events is None:
+            return None
+        started = events[0]
+        assert isinstance(started, TrialStarted)
+        trial = Trial(key, task, started.seed)
+        for event in events[1:]:
+            trial.apply(event)
+        return trial

@@ -1,0 +1,123 @@
+"""The jobs that a session's threads do: ask a model, evaluate an answer, score a trial.
+
+Each journals what came of it before it returns it. An infrastructure failure becomes a `Failure` in the event, never
+a wrong answer; everything else that goes wrong is a fault of smallenough, and is raised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smallenough.errors import InfrastructureError, JournalError
+from smallenough.evaluation import evaluate
+from smallenough.events import AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
+from smallenough.extraction import extract_code
+from smallenough.journal import Journal
+from smallenough.metrics import MetricsCollector
+from smallenough.protocols import ModelClient, Sandbox
+from smallenough.records import Arm, Ask, Evaluation, Outcome, Problem, Request, Step, Suite, Task, digest
+from smallenough.resources.monitor import ResourceMonitor
+from smallenough.runner.trial import Trial
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a session works with. Everything in it is safe to use from several threads."""
+
+    plan: Plan
+    suite: Suite
+    journal: Journal
+    clients: Mapping[str, ModelClient]
+    """By provider."""
+    sandbox: Sandbox
+    collector: MetricsCollector
+    references: Mapping[str, float]
+    """Seconds that each task's reference solution takes."""
+
+    def attempt(self, trial: Trial, index: int, arm: Arm, monitor: ResourceMonitor) -> AttemptFinished:
+        """Asks the model for action `index` of `trial`."""
+        ask = trial.actions[index]
+        assert isinstance(ask, Ask)
+        request = Request(
+            ask.model or arm.model,
+            ask.messages,
+            ask.sampling.over(arm.sampling),
+            min(self.plan.timeout, ask.deadline or self.plan.timeout),
+            f"{trial.key}/{index}",
+        )
+        started, completion, failure = time.time(), None, None
+        with monitor.attempt() as window:
+            try:
+                completion = self.clients[arm.provider].generate(request, window.token)
+            except InfrastructureError as error:
+                failure = _failure(error)
+        usage = window.usage
+        return AttemptFinished(trial.key, index, started, completion, failure, usage, time.time())
+
+    def check(self, trial: Trial, index: int) -> StepFinished:
+        """Evaluates the answer to action `index` on the public tests, and journals the step."""
+        action, task = trial.actions[index], trial.task
+        code: str | None = None
+        evaluation: Evaluation | None = None
+        failure: Failure | None = None
+        if isinstance(action, Ask):
+            attempt = trial.attempts[index].completion
+            assert attempt is not None
+            if action.check and task.entry_point:
+                code = extract_code(attempt.text, task.entry_point, task.prompt)
+        else:
+            code = action.code
+        if task.entry_point and (not isinstance(action, Ask) or action.check):
+            try:
+                evaluation = evaluate(code, task.problem, task.setup, task.public_tests, self.sandbox, self.plan.limits)
+            except InfrastructureError as error:
+                failure = _failure(error)
+        event = StepFinished(trial.key, index, code, evaluation, failure, time.time())
+        self.journal.append(event)
+        return event
+
+    def finish(self, trial: Trial, chosen: Step | None) -> TrialFinished:
+        """Runs the hidden tests and the scorers on every step, and journals the trial's end."""
+        failure = trial.failure
+        scored: tuple[Scored, ...] = ()
+        outcome: Outcome = "sandbox_failed" if failure and failure.error == "SandboxError" else "model_failed"
+        if failure is None:
+            try:
+                scored = tuple(self._score(trial.task, step) for step in trial.steps)
+                outcome = _outcome(scored, chosen)
+            except InfrastructureError as error:
+                failure, outcome = _failure(error), "sandbox_failed"
+        index = chosen.index if chosen else None
+        event = TrialFinished(trial.key, outcome, index, scored, failure, time.time())
+        self.journal.append(event)
+        return event
+
+    def _score(self, task: Task, step: Step) -> Scored:
+        tests = task.hidden_tests
+        if not task.entry_point or (isinstance(step.action, Ask) and not step.action.check):
+            return Scored(step.index, None, ())
+        hidden = step.evaluation
+        if tests and self.suite.protocol == "split":
+            hidden = evaluate(step.code, task.problem, task.setup, tests, self.sandbox, self.plan.limits)
+        scores, failures = self.collector.score(task, step, hidden, self.references.get(task.id))
+        return Scored(step.index, hidden, scores, failures)
+
+
+def seed_of(problem: Problem, seed: int, repeat: int) -> int:
+    """The seed of a trial: the same for every arm, so that arms differ by nothing else."""
+    return int(digest([seed, problem.id, repeat])[:7], 16)
+
+
+def _failure(error: InfrastructureError) -> Failure:
+    if isinstance(error, JournalError):
+        raise error
+    return Failure(type(error).__name__, str(error))
+
+
+def _outcome(scored: tuple[Scored, ...], chosen: Step | None) -> Outcome:
+    decisive = scored[chosen.index].hidden if chosen else None
+    if decisive is None or decisive.passed is None:
+        return "unscored"
+    return "solved" if decisive.passed else "unsolved"
