@@ -113,7 +113,7 @@ class ArmStarted:
     prompts: str
     """Digest of the prompt templates in use."""
     idle_cpu_rate: float | None
-    """CPU seconds a second that the model's server takes with nothing to do."""
+    """CPU seconds a second that the model's server takes with nothing to do; None: not measured."""
     time: float
     kind: Literal["arm_started"] = "arm_started"
 
@@ -198,11 +198,10 @@ class ArmFinished:
 
     arm: str
     usage: Usage
-    """Of the model's server over the whole part, measured: what verdicts use."""
-    idle_usage: Usage | None
-    """The part of `usage` that fell into times with no request in flight, and belongs to no attempt."""
+    """Of the model's processes over the whole part, measured: what comparisons use."""
     monitor: Mapping[str, Json]
-    """The sampler's settings and its own account: samples, missed ticks, its CPU seconds."""
+    """The resource monitor's account of itself: attempts, samples, missed ticks, its own CPU seconds, what it could
+    not read and why, and `outside_cpu_seconds`, the part of `usage` that belongs to no attempt."""
     time: float
     kind: Literal["arm_finished"] = "arm_finished"
 

@@ -23,8 +23,8 @@ from smallenough.events import ActionsDecided, AttemptFinished, Event, StepFinis
 from smallenough.protocols import Strategy
 from smallenough.records import Arm, Ask, Task, TrialKey
 from smallenough.resources.monitor import ResourceMonitor
-from smallenough.runner.trial import Progress, Trial
 from smallenough.runner.work import Bench, seed_of
+from smallenough.trial import Progress, Trial
 
 Observe = Callable[[Event], None]
 
@@ -143,6 +143,8 @@ class ArmRun:
         self._pool.submit(work).add_done_callback(lambda job: self._done.put(_Done(trial, job)))
 
     def _ask(self, trial: Trial, index: int) -> AttemptFinished | None:
+        if self.control.stop is Stop.NOW:
+            return None
         event = self.bench.attempt(trial, index, self.arm, self.monitor)
         if event.failure and self.control.stop is Stop.NOW:
             return None  # broken off on purpose: as if never asked

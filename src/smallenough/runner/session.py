@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from smallenough.errors import InfrastructureError
 from smallenough.events import ArmFinished, ArmStarted, Event, Failure, SessionFinished, Status, TrialFinished
 from smallenough.prompts import Prompts
 from smallenough.protocols import Strategy
-from smallenough.records import Arm, ModelInfo
-from smallenough.resources.monitor import ResourceMonitor, Sample
+from smallenough.records import Arm, ModelInfo, Usage
+from smallenough.resources.monitor import ResourceMonitor, probes_for
 from smallenough.runner.arm import ArmRun, Control, Observe, Stop
-from smallenough.runner.trial import Progress
 from smallenough.runner.work import Bench
+from smallenough.trial import Progress
+
+IDLE_SECONDS = 1.0
+"""For so long the model's server is watched before an arm, with nothing to do."""
 
 BAD_RUN = 20
 """So many infrastructure failures one after the other end a session: what is broken stays broken."""
@@ -33,8 +35,6 @@ class SessionRunner:
     """By arm name."""
     prompts: Mapping[str, Prompts]
     """By arm name."""
-    monitor: Callable[[Arm, Path], AbstractContextManager[ResourceMonitor]]
-    """Makes the resource monitor of an arm, which keeps its samples in the file given."""
     progress: Progress = field(default_factory=Progress)
     control: Control = field(default_factory=Control)
     observe: Observe = lambda _: None
@@ -73,19 +73,23 @@ class SessionRunner:
 
     def _run_arm(self, position: int, arm: Arm) -> None:
         bench = self.bench
-        path = bench.journal.folder / "samples" / f"{position}.jsonl"
-        with self.monitor(arm, path) as monitor:
-            self._record(
-                ArmStarted(
-                    arm.name, self.models[arm.name], self.prompts[arm.name].digest, monitor.idle_cpu_rate, time.time()
-                )
+        with (bench.journal.folder / "samples" / f"{position}.jsonl").open("a", encoding="utf-8") as samples:
+            monitor = ResourceMonitor(
+                probes_for(bench.clients[arm.provider].processes()),
+                bench.plan.sample_interval,
+                lambda sample: print(json.dumps(sample.row()), file=samples),
             )
+            idle = monitor.measure_idle(IDLE_SECONDS)
+            self._record(ArmStarted(arm.name, self.models[arm.name], self.prompts[arm.name].digest, idle, time.time()))
+            monitor.start()
             run = ArmRun(bench, arm, self.strategies[arm.name], monitor, self.progress, self.control, self._watch)
             try:
                 run.run()
             finally:
-                totals = monitor.stop()
-                self._record(ArmFinished(arm.name, totals.usage, totals.idle_usage, totals.settings, time.time()))
+                totals = asdict(monitor.stop())
+                samples.flush()
+                usage = Usage(**totals.pop("usage"))
+                self._record(ArmFinished(arm.name, usage, totals, time.time()))
         following = bench.plan.arms[position + 1 : position + 2]
         if following and following[0].model != arm.model and self.control.stop is Stop.NO:
             bench.clients[arm.provider].unload(arm.model)
@@ -113,6 +117,3 @@ class SessionRunner:
         if limit is not None and limit < 1:
             limit = limit * self.bench.plan.trials
         return self._in_a_row >= BAD_RUN or (limit is not None and self._failures > limit)
-
-
-__all__ = ["Control", "Sample", "SessionRunner", "Stop"]

@@ -19,7 +19,7 @@ from smallenough.metrics import MetricsCollector
 from smallenough.protocols import ModelClient, Sandbox
 from smallenough.records import Arm, Ask, Evaluation, Outcome, Problem, Request, Step, Suite, Task, digest
 from smallenough.resources.monitor import ResourceMonitor
-from smallenough.runner.trial import Trial
+from smallenough.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""Which tracking store is used, and that it exists.
+
+The local store is SQLite in a folder (`mlruns` by default): `mlflow.db`, `artifacts/`, `journal/`.
+`MLFLOW_TRACKING_URI` and `MLFLOW_EXPERIMENT_NAME` are respected as everywhere; a folder given there (`./mlruns`),
+which current MLflow refuses, is mapped to the SQLite store in that folder, with a notice. Journals are always local.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from smallenough.errors import InputError, TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATABASE = "mlflow.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where results go."""
+
+    folder: Path
+    """The local folder; holds the journals even where the store itself is elsewhere."""
+    uri: str
+    """MLflow's tracking URI."""
+    notice: str = ""
+    """What the user should know about how the store was chosen."""
+
+    @property
+    def journals(self) -> Path:
+        """The folder of all journals."""
+        return self.folder / "journal"
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file of a local store; None: the store is a server or another database."""
+        return Path(unquote(self.uri.removeprefix("sqlite:///"))) if self.uri.startswith("sqlite:///") else None
+
+    @property
+    def artifacts(self) -> Path | None:
+        """The folder of a local store's artifacts; None: the store decides where they go."""
+        return self.database.parent / "artifacts" if self.database else None
+
+    @classmethod
+    def resolve(cls, uri: str | None = None, folder: Path | None = None) -> Store:
+        """The store in force.
+
+        Args:
+            uri: a tracking URI; None: `MLFLOW_TRACKING_URI`, else the local store.
+            folder: the local folder; None: `SMALLENOUGH_STORE`, else `mlruns`.
+
+        Raises:
+            InputError: the URI is of no kind that MLflow can track to.
+        """
+        folder = (folder or Path(os.environ.get("SMALLENOUGH_STORE", "mlruns"))).absolute()
+        given = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        if not given:
+            return cls(folder, f"sqlite:///{folder / DATABASE}")
+        scheme = urlparse(given).scheme
+        if scheme in ("", "file"):
+            path = Path(unquote(urlparse(given).path if scheme else given)).absolute()
+            notice = f"MLflow no longer tracks to folders such as {given}: using {path / DATABASE}"
+            return cls(path, f"sqlite:///{path / DATABASE}", notice)
+        if scheme == "sqlite":
+            database = Path(unquote(given.removeprefix("sqlite:///"))).absolute()
+            return cls(database.parent, f"sqlite:///{database}")
+        if scheme in ("http", "https", "databricks", "postgresql", "mysql", "mssql") or "+" in scheme:
+            return cls(folder, given)
+        raise InputError(f"tracking URI {given!r}: {scheme!r} is no kind of store that MLflow knows")
+
+
+def connect(store: Store) -> MlflowClient:
+    """A client of the store, which is created first where it is local and does not exist.
+
+    Raises:
+        TrackingError: the store can't be reached, created or read.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if store.database:
+                create(store)
+            return MlflowClient(store.uri)
+        except MlflowException as error:
+            raise TrackingError(f"{store.uri}: {error.message}") from error
+        except OSError as error:
+            raise TrackingError(f"{store.folder}: {error.strerror or error}") from error
+
+
+def create(store: Store) -> None:
+    """Creates a local store, once, in WAL mode, so that reading and writing do not wait for each other.
+
+    Raises:
+        TrackingError: the folder can't be written.
+    """
+    import portalocker
+
+    assert store.database
+    assert store.artifacts
+    try:
+        store.artifacts.mkdir(parents=True, exist_ok=True)
+        store.journals.mkdir(parents=True, exist_ok=True)
+        if store.database.exists() and store.database.stat().st_size:
+            return
+        with portalocker.Lock(store.folder / "create.lock", timeout=60):
+            if store.database.exists() and store.database.stat().st_size:
+                return
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            # Made under another name first, so that a kill in between leaves nothing half-made.
+            fresh = store.database.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            SqlAlchemyStore(f"sqlite:///{fresh}", str(store.artifacts)).engine.dispose()
+            with sqlite3.connect(fresh) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.close()
+            fresh.rename(store.database)
+    except (OSError, sqlite3.Error) as error:
+        raise TrackingError(f"{store.folder}: can't create the store: {error}") from error
+
+
+def experiment_id(client: MlflowClient, store: Store, name: str) -> str:
+    """The id of an experiment, which is created where it does not exist.
+
+    Raises:
+        TrackingError: the store can't be reached, or holds a deleted experiment of that name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            location = str(store.artifacts / name.replace("/", "_")) if store.artifacts else None
+            return client.create_experiment(name, artifact_location=location)
+        if found.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"experiment {name!r} is deleted; restore it in MLflow (mlflow experiments restore "
+                f"--experiment-id {found.experiment_id}), or choose another name"
+            )
+        return found.experiment_id
+    except MlflowException as error:
+        raise TrackingError(f"{store.uri}: {error.message}") from error
