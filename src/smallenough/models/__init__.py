@@ -1,1 +1,1 @@
-"""TODO."""
+"""Model clients: one provider a file, each behind `protocols.ModelClient`."""
