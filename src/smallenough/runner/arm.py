@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
 from smallenough.events import ActionsDecided, AttemptFinished, Event, StepFinished, TrialFinished, TrialStarted
 from smallenough.protocols import Strategy
@@ -46,6 +47,10 @@ class Control:
     stop: Stop = Stop.NO
     wake: Callable[[], None] = lambda: None
     reason: str = ""
+
+    def breaking_off(self) -> bool:
+        """Whether what is in flight shall not be waited for."""
+        return self.stop is Stop.NOW
 
     def request(self, stop: Stop, reason: str = "") -> None:
         """Asks the session to end; a more urgent wish replaces a less urgent one."""
@@ -101,7 +106,7 @@ class ArmRun:
         while self._jobs:
             done = self._done.get()
             if done is None:
-                if self.control.stop is Stop.NOW:
+                if self.control.breaking_off():
                     self.bench.clients[self.arm.provider].cancel()
                 continue
             self._jobs -= 1
@@ -125,7 +130,7 @@ class ArmRun:
             if waiting and self._asking < concurrency:
                 trial, index = waiting.popleft()
                 self._asking += 1
-                self._submit(trial, lambda trial=trial, index=index: self._ask(trial, index))
+                self._submit(trial, partial(self._ask, trial, index))
             elif not waiting and self._open - parked < 4 * concurrency and (found := next(self._todo, None)):
                 self._begin(*found)
             elif not waiting and not self._jobs and parked:
@@ -143,10 +148,10 @@ class ArmRun:
         self._pool.submit(work).add_done_callback(lambda job: self._done.put(_Done(trial, job)))
 
     def _ask(self, trial: Trial, index: int) -> AttemptFinished | None:
-        if self.control.stop is Stop.NOW:
+        if self.control.breaking_off():
             return None
         event = self.bench.attempt(trial, index, self.arm, self.monitor)
-        if event.failure and self.control.stop is Stop.NOW:
+        if event.failure and self.control.breaking_off():
             return None  # broken off on purpose: as if never asked
         self.bench.journal.append(event)
         return event
@@ -179,7 +184,7 @@ class ArmRun:
             self._go_on(trial)
 
     def _check(self, trial: Trial, index: int) -> None:
-        self._submit(trial, lambda: self.bench.check(trial, index))
+        self._submit(trial, partial(self.bench.check, trial, index))
 
     def _go_on(self, trial: Trial) -> None:
         """Takes a trial with nothing in flight to its next action or its end."""
@@ -189,7 +194,7 @@ class ArmRun:
                 self._record(trial, ActionsDecided(trial.key, len(trial.actions), tuple(actions), time.time()))
         if not trial.outstanding:
             chosen = self.strategy.choose(trial.task.problem, trial.steps) if trial.failure is None else None
-            self._submit(trial, lambda: self.bench.finish(trial, chosen))
+            self._submit(trial, partial(self.bench.finish, trial, chosen))
             return
         for index in trial.outstanding:
             action = trial.actions[index]

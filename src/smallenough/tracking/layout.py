@@ -1,0 +1,405 @@
+"""What stands where in MLflow: every tag, parameter and metric name, in one file. Pure.
+
+Runs nest: session › arm › trial › attempt; each arm has a run of kind `resources` beside its trials. Every run says
+by tags what it is, so that one filter finds anything. Trial and attempt runs are complete in themselves; the tables
+that comparisons read (`trials.parquet`, `attempts.parquet` on the arm) hold the same values under the same names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal, TypeAlias
+
+from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
+from smallenough.metrics import trial_metrics
+from smallenough.records import Arm, Ask, Json, Score, Suite, Task, TrialKey, Usage
+from smallenough.trial import Trial
+
+TAG = "smallenough."
+"""Prefix of every tag of ours."""
+
+Kind: TypeAlias = Literal["session", "arm", "trial", "attempt", "resources", "training", "comparison", "validation"]
+RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+SESSION, ARM, RESOURCES = "session", "arm", "resources"
+TRIALS, ATTEMPTS, SAMPLES, ATTEMPT = "trials.parquet", "attempts.parquet", "samples.parquet", "attempt.json"
+
+TRIAL_TAGS = ("session", "arm", "model", "provider", "strategy", "suite", "task", "category", "outcome")
+"""Columns of the trials table that are tags of the trial's run."""
+TRIAL_NUMBERS = ("repeat", "level", "chosen", "seed", "baseline", "steps")
+"""Columns of the trials table that are parameters of the trial's run."""
+ATTEMPT_TAGS = ("session", "arm", "model", "strategy", "suite", "task", "category", "role", "outcome")
+ATTEMPT_NUMBERS = ("repeat", "attempt", "parent", "temperature", "top_p", "max_tokens", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as it shall stand in the store. The same `record` always means the same run."""
+
+    record: str
+    """Identity within the session: `session`, `arm:A`, `trial:A/T/0`, `attempt:A/T/0/1`, …"""
+    parent: str | None
+    """The record of the run that this one is nested in."""
+    kind: Kind
+    name: str
+    status: RunStatus
+    start: float
+    end: float | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    series: tuple[tuple[str, float, float, int], ...] = ()
+    """Metrics over time: name, value, seconds since the epoch, step."""
+    dataset: Mapping[str, str] | None = None
+    """The suite, as MLflow's 'dataset used': name, digest, source_type, source, profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every run of a session needs to say about itself."""
+
+    started: SessionStarted
+    suite: Suite
+
+    @property
+    def plan(self) -> Plan:
+        """The session's plan."""
+        return self.started.plan
+
+    def arm(self, name: str) -> Arm:
+        """An arm of the plan."""
+        return next(arm for arm in self.plan.arms if arm.name == name)
+
+    def baseline(self) -> Arm:
+        """The arm that the others are compared with: the one that says so, else the first."""
+        return next((arm for arm in self.plan.arms if arm.baseline), self.plan.arms[0])
+
+
+def record_of(kind: str, key: TrialKey | str, index: int | None = None) -> str:
+    """The identity of a run within its session."""
+    return f"{kind}:{key}" if index is None else f"{kind}:{key}/{index}"
+
+
+def _tags(kind: Kind, record: str, **more: Json) -> dict[str, str]:
+    values = {"kind": kind, "record": record, **more}
+    return {f"{TAG}{name}": str(value) for name, value in values.items() if value is not None}
+
+
+def _texts(values: Mapping[str, Json]) -> dict[str, str]:
+    """Parameters: what is not known is left out; MLflow's longest value is 6,000 characters."""
+    told = {name: value for name, value in values.items() if value is not None and value != ""}
+    return {
+        name: (value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:6000]
+        for name, value in told.items()
+    }
+
+
+def _numbers(values: Mapping[str, Json]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if value is not None}
+
+
+# ---------------------------------------------------------------------------------------------- session, arm
+
+
+def session_run(context: Context, status: RunStatus, end: float | None, metrics: Mapping[str, float]) -> RunRecord:
+    """The run of a session."""
+    started, plan = context.started, context.plan
+    params = {
+        "suite": plan.suite,
+        "suite_digest": plan.suite_digest,
+        "suite_version": context.suite.version,
+        "suite_source": context.suite.source,
+        "protocol": context.suite.protocol,
+        "tasks": len(plan.task_ids),
+        "repeats": plan.repeats,
+        "arms": len(plan.arms),
+        "baseline": context.baseline().name,
+        "seed": plan.seed,
+        "concurrency": plan.concurrency,
+        "sandbox": plan.sandbox,
+        **{f"limit_{name}": value for name, value in asdict(plan.limits).items()},
+        "timeout_seconds": plan.timeout,
+        "sample_interval_seconds": plan.sample_interval,
+        "urls": ",".join(plan.urls),
+        **started.provenance,
+    }
+    return RunRecord(
+        SESSION,
+        None,
+        "session",
+        f"{started.session} {plan.suite}",
+        status,
+        started.time,
+        end,
+        _tags("session", SESSION, session=started.session, suite=plan.suite),
+        _texts(params),
+        metrics,
+        artifacts={"plan.json": json.dumps(asdict(plan), indent=2, ensure_ascii=False).encode()},
+        dataset=_dataset(context),
+    )
+
+
+def _dataset(context: Context) -> dict[str, str]:
+    suite = context.suite
+    profile = {"tasks": len(suite.tasks), "categories": sorted({task.category for task in suite.tasks})}
+    return {
+        "name": suite.name,
+        "digest": suite.digest,
+        "source_type": "smallenough",
+        "source": json.dumps({"source": suite.source, "version": suite.version}),
+        "profile": json.dumps(profile),
+    }
+
+
+def arm_run(
+    context: Context,
+    started: ArmStarted,
+    status: RunStatus,
+    end: float | None,
+    metrics: Mapping[str, float],
+    artifacts: Mapping[str, bytes],
+    series: tuple[tuple[str, float, float, int], ...] = (),
+) -> RunRecord:
+    """The run of an arm. Its series are MLflow's system metrics, of the model's processes."""
+    arm, info = context.arm(started.arm), started.model
+    record = record_of(ARM, arm.name)
+    params = {
+        "model": arm.model,
+        "provider": arm.provider,
+        "size_class": arm.size_class,
+        "baseline": arm.name == context.baseline().name,
+        "strategy": arm.strategy,
+        **{f"strategy_{name}": value for name, value in arm.options.items()},
+        **{name: value for name, value in asdict(arm.sampling).items() if value not in (None, ())},
+        "prompt_templates": started.prompts,
+        "concurrency": context.plan.concurrency,
+        **{f"model_{name}": value for name, value in asdict(info).items() if name not in ("name", "provider")},
+    }
+    return RunRecord(
+        record,
+        SESSION,
+        "arm",
+        arm.name,
+        status,
+        started.time,
+        end,
+        {**_tags("arm", record, **identity(context, arm)), "mlflow.note.content": f"{arm.model}, {arm.strategy}"},
+        _texts(params),
+        metrics,
+        artifacts,
+        series,
+        _dataset(context),
+    )
+
+
+def identity(context: Context, arm: Arm) -> dict[str, str]:
+    """What every run below a session says of itself."""
+    return {
+        "session": context.started.session,
+        "arm": arm.name,
+        "model": arm.model,
+        "provider": arm.provider,
+        "strategy": arm.strategy,
+        "suite": context.plan.suite,
+    }
+
+
+def resources_run(context: Context, finished: ArmFinished, start: float, samples: bytes | None) -> RunRecord:
+    """The run that holds an arm's resource samples, the sampler's settings and the totals."""
+    arm = context.arm(finished.arm)
+    record = record_of(RESOURCES, arm.name)
+    account = dict(finished.monitor)
+    reasons = account.pop("reasons", {})
+    numbers = {name: value for name, value in account.items() if name not in ("started", "interval")}
+    return RunRecord(
+        record,
+        record_of(ARM, arm.name),
+        "resources",
+        f"{arm.name} resources",
+        "FINISHED",
+        start,
+        finished.time,
+        _tags("resources", record, **identity(context, arm)),
+        _texts({"interval_seconds": account.get("interval"), "unread": reasons or None}),
+        {**usage_metrics(finished.usage), **_numbers(numbers)},
+        {SAMPLES: samples} if samples is not None else {},
+    )
+
+
+def usage_metrics(usage: Usage | None) -> dict[str, float]:
+    """A usage as metrics; what was not measured is left out."""
+    if usage is None:
+        return {}
+    return _numbers(
+        {name: value for name, value in asdict(usage).items() if name != "seconds" and not name.endswith("_provenance")}
+    )
+
+
+# --------------------------------------------------------------------------------------------- trial, attempt
+
+
+def trial_row(context: Context, trial: Trial, finished: TrialFinished) -> dict[str, Json]:
+    """A finished trial as a row of the trials table: what its run says in tags, parameters and metrics."""
+    arm, task = context.arm(trial.key.arm), trial.task
+    return {
+        **identity(context, arm),
+        "task": task.id,
+        "category": task.category,
+        "outcome": finished.outcome,
+        "repeat": trial.key.repeat,
+        "level": task.level,
+        "chosen": finished.chosen,
+        "seed": trial.seed,
+        "baseline": arm.name == context.baseline().name,
+        "steps": len(trial.actions),
+        **trial_metrics(trial, finished, context.plan.weights),
+    }
+
+
+def trial_run(row: Mapping[str, Json], key: TrialKey, start: float, end: float | None, task: Task) -> RunRecord:
+    """The run of a trial; `row` is what `trial_row` made, or the identity alone while the trial goes on."""
+    record = record_of("trial", key)
+    outcome = row.get("outcome")
+    status: RunStatus = "RUNNING" if end is None else "FAILED" if str(outcome).endswith("_failed") else "FINISHED"
+    metrics = {name: value for name, value in row.items() if name not in (*TRIAL_TAGS, *TRIAL_NUMBERS)}
+    answer = {"task": task.id, "prompt": task.prompt, "public_tests": [test.code for test in task.public_tests]}
+    return RunRecord(
+        record,
+        record_of(ARM, key.arm),
+        "trial",
+        f"{key.task} {key.repeat}" if key.repeat else key.task,
+        status,
+        start,
+        end,
+        _tags("trial", record, repeat=key.repeat, **{name: row.get(name) for name in TRIAL_TAGS}),
+        _texts({name: row.get(name) for name in TRIAL_NUMBERS}),
+        _numbers(metrics),
+        {"task.json": _json(answer)} if end is not None else {},
+    )
+
+
+def attempt_row(context: Context, trial: Trial, index: int, scored: Scored | None) -> dict[str, Json]:
+    """A finished attempt as a row of the attempts table."""
+    arm, task, action = context.arm(trial.key.arm), trial.task, trial.actions[index]
+    attempt, check = trial.attempts[index], trial.checks.get(index)
+    assert isinstance(action, Ask)
+    sampling = action.sampling.over(arm.sampling)
+    public = check.evaluation if check else None
+    hidden = scored.hidden if scored else None
+    failed = public.first_failure if public else None
+    return {
+        **{name: value for name, value in identity(context, arm).items() if name != "provider"},
+        "model": action.model or arm.model,
+        "task": task.id,
+        "category": task.category,
+        "role": action.role,
+        "outcome": _attempt_outcome(attempt, hidden.passed if hidden else None),
+        "repeat": trial.key.repeat,
+        "attempt": index,
+        "parent": action.parent,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+        "note": action.note or None,
+        "error": attempt.failure.error if attempt.failure else failed.error if failed else None,
+        "solved": None if hidden is None or hidden.passed is None else float(hidden.passed),
+        "public_passed_ratio": public.ratio if public else None,
+        "tests_passed_ratio": hidden.ratio if hidden else None,
+        "syntax_valid": None if public is None or public.syntax_valid is None else float(public.syntax_valid),
+        **_completion(attempt),
+        **({} if attempt.usage is None else usage_metrics(attempt.usage)),
+        **(scores(scored.scores) if scored else {}),
+    }
+
+
+def _attempt_outcome(attempt: AttemptFinished, solved: bool | None) -> str:
+    if attempt.failure:
+        return "model_failed"
+    return "unscored" if solved is None else "solved" if solved else "unsolved"
+
+
+def _completion(attempt: AttemptFinished) -> dict[str, Json]:
+    completion = attempt.completion
+    if completion is None:
+        return {}
+    return {
+        "latency_seconds": completion.seconds,
+        "time_to_first_token_seconds": completion.first_token_seconds,
+        "load_seconds": completion.load_seconds,
+        "prompt_seconds": completion.prompt_seconds,
+        "generate_seconds": completion.generate_seconds,
+        "tokens_in": completion.tokens_in,
+        "tokens_out": completion.tokens_out,
+        "reasoning_tokens": completion.reasoning_tokens,
+        "tokens_per_second": completion.tokens_per_second,
+        "retries": completion.retries,
+    }
+
+
+def scores(given: tuple[Score, ...]) -> dict[str, float | None]:
+    """Scores by name."""
+    return {score.name: score.value for score in given}
+
+
+def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Scored | None, *, final: bool) -> RunRecord:
+    """The run of an attempt, with `attempt.json`: prompt, response, code, test output.
+
+    Not `final`: the trial goes on, and the hidden tests have not been run.
+    """
+    attempt, check, action = trial.attempts[index], trial.checks.get(index), trial.actions[index]
+    assert isinstance(action, Ask)
+    record = record_of("attempt", trial.key, index)
+    identity = (*ATTEMPT_TAGS, *ATTEMPT_NUMBERS, "note", "error")
+    usage = attempt.usage
+    provenance = {
+        name: value for name, value in (asdict(usage).items() if usage else ()) if name.endswith("_provenance")
+    }
+    body = {
+        "messages": [asdict(message) for message in action.messages],
+        "sampling": {name: row.get(name) for name in ("temperature", "top_p", "max_tokens", "seed")},
+        "completion": asdict(attempt.completion) if attempt.completion else None,
+        "failure": asdict(attempt.failure) if attempt.failure else None,
+        "code": check.code if check else None,
+        "public": asdict(check.evaluation) if check and check.evaluation else None,
+        "hidden": asdict(scored.hidden) if scored and scored.hidden else None,
+        "scores": [asdict(score) for score in scored.scores] if scored else [],
+        "usage": asdict(usage) if usage else None,
+    }
+    return RunRecord(
+        record,
+        record_of("trial", trial.key),
+        "attempt",
+        f"{index} {action.role}" + (f" · {action.note}" if action.note else ""),
+        "RUNNING" if not final else "FAILED" if attempt.failure else "FINISHED",
+        attempt.started,
+        attempt.time if final else None,
+        {
+            **_tags(
+                "attempt",
+                record,
+                repeat=trial.key.repeat,
+                attempt=index,
+                note=row.get("note"),
+                error=row.get("error"),
+                **{name: row.get(name) for name in ATTEMPT_TAGS},
+            ),
+        },
+        _texts(
+            {
+                **{name: row.get(name) for name in ATTEMPT_NUMBERS},
+                **provenance,
+                "server": attempt.completion.server if attempt.completion else None,
+            }
+        ),
+        _numbers({name: value for name, value in row.items() if name not in identity}),
+        {ATTEMPT: _json(body)},
+    )
+
+
+def _json(value: Json) -> bytes:
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")

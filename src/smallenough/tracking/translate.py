@@ -1,0 +1,179 @@
+"""From a journal's events to the runs that MLflow shall hold. No store, no network: only values.
+
+Attempts become runs when their trial ends, since only then their hidden tests have been run. A session that was
+interrupted is shown as it stands: `leave` gives the runs of what is still open, which a later resume completes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smallenough.events import (
+    ArmFinished,
+    ArmStarted,
+    Event,
+    SessionFinished,
+    SessionStarted,
+    TrialFinished,
+    TrialStarted,
+)
+from smallenough.metrics import arm_metrics
+from smallenough.records import Ask, Json, Suite, TrialKey
+from smallenough.resources.system_metrics import SystemMetrics
+from smallenough.tracking import layout
+from smallenough.tracking.layout import Context, RunRecord
+from smallenough.trial import Trial
+
+_ENDED: Mapping[str, layout.RunStatus] = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+
+
+@dataclass
+class _Arm:
+    """What is known of an arm so far."""
+
+    started: ArmStarted
+    finished: ArmFinished | None = None
+    trials: list[dict[str, Json]] = field(default_factory=list)
+    attempts: list[dict[str, Json]] = field(default_factory=list)
+
+
+class Translator:
+    """Takes a session's events in order, and tells which runs they make.
+
+    Args:
+        suite: the session's tasks.
+        folder: the session's folder, where the samples lie.
+    """
+
+    def __init__(self, suite: Suite, folder: Path) -> None:
+        self._suite = suite
+        self._tasks = {task.id: task for task in suite.tasks}
+        self._folder = folder
+        self._context: Context | None = None
+        self._arms: dict[str, _Arm] = {}
+        self._open: dict[TrialKey, tuple[Trial, float]] = {}
+
+    @property
+    def context(self) -> Context:
+        """The session's plan and suite; known once the first event was taken."""
+        assert self._context is not None
+        return self._context
+
+    def take(self, event: Event) -> list[RunRecord]:
+        """The runs that `event` makes or completes."""
+        match event:
+            case SessionStarted():
+                self._context = Context(event, self._suite)
+                return [layout.session_run(self.context, "RUNNING", None, {})]
+            case SessionFinished():
+                return [self._session(event)]
+            case ArmStarted():
+                if event.arm in self._arms:  # it goes on after an interruption
+                    self._arms[event.arm].finished = None
+                    return []
+                self._arms[event.arm] = _Arm(event)
+                return [layout.arm_run(self.context, event, "RUNNING", None, {}, {})]
+            case ArmFinished():
+                return self._finish_arm(event)
+            case TrialStarted():
+                self._open[event.key] = (Trial(event.key, self._tasks[event.key.task], event.seed), event.time)
+            case TrialFinished():
+                return self._finish_trial(event)
+            case _ if hasattr(event, "key"):
+                self._open[event.key][0].apply(event)
+        return []
+
+    def leave(self) -> list[RunRecord]:
+        """The runs of trials that are open when nobody works on the session any more."""
+        runs: list[RunRecord] = []
+        for key, (trial, start) in self._open.items():
+            arm = self.context.arm(key.arm)
+            row = {**layout.identity(self.context, arm), "task": key.task, "category": trial.task.category}
+            runs.append(
+                layout.trial_run({**row, "repeat": key.repeat, "seed": trial.seed}, key, start, None, trial.task)
+            )
+            runs += self._attempts(trial, None)
+        return runs
+
+    def _finish_trial(self, event: TrialFinished) -> list[RunRecord]:
+        trial, start = self._open.pop(event.key)
+        row = layout.trial_row(self.context, trial, event)
+        self._arms[event.key.arm].trials.append(row)
+        return [layout.trial_run(row, event.key, start, event.time, trial.task), *self._attempts(trial, event)]
+
+    def _attempts(self, trial: Trial, event: TrialFinished | None) -> list[RunRecord]:
+        scored = {one.index: one for one in event.scored} if event else {}
+        runs = []
+        for index, action in enumerate(trial.actions):
+            if isinstance(action, Ask) and index in trial.attempts:
+                row = layout.attempt_row(self.context, trial, index, scored.get(index))
+                run = layout.attempt_run(row, trial, index, scored.get(index), final=event is not None)
+                runs.append(run)
+                if event:
+                    self._arms[trial.key.arm].attempts.append(row)
+        return runs
+
+    def _finish_arm(self, event: ArmFinished) -> list[RunRecord]:
+        arm = self._arms[event.arm]
+        arm.finished = event
+        wanted = len(self.context.plan.task_ids) * self.context.plan.repeats
+        complete = len(arm.trials) == wanted
+        samples = self._samples(event.arm)
+        artifacts = {
+            layout.TRIALS: parquet(arm.trials),
+            layout.ATTEMPTS: parquet(arm.attempts),
+        }
+        metrics = arm_metrics(arm.trials, event.usage)
+        run = layout.arm_run(
+            self.context,
+            arm.started,
+            "FINISHED" if complete else "KILLED",
+            event.time,
+            metrics,
+            artifacts,
+            tuple(SystemMetrics.series(samples)),
+        )
+        return [run, layout.resources_run(self.context, event, arm.started.time, parquet(samples))]
+
+    def _samples(self, arm: str) -> list[dict[str, Json]]:
+        position = [one.name for one in self.context.plan.arms].index(arm)
+        path = self._folder / "samples" / f"{position}.jsonl"
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8") as lines:
+            return list(_whole_lines(lines))
+
+    def _session(self, event: SessionFinished) -> RunRecord:
+        trials = [row for arm in self._arms.values() for row in arm.trials]
+        metrics = {
+            "trials": float(len(trials)),
+            "attempts": float(sum(len(arm.attempts) for arm in self._arms.values())),
+            "infrastructure_failures": float(sum(str(row["outcome"]).endswith("_failed") for row in trials)),
+        }
+        return layout.session_run(self.context, _ENDED[event.status], event.time, metrics)
+
+
+def _whole_lines(lines: Iterable[str]) -> Iterable[dict[str, Json]]:
+    """The rows of a file whose last line a kill may have torn."""
+    for line in lines:
+        if line.endswith("\n"):
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+
+def parquet(rows: list[dict[str, Json]]) -> bytes:
+    """Rows as a Parquet file; its columns are the union of the rows' names."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()

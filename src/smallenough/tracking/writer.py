@@ -1,0 +1,228 @@
+"""The writer: brings MLflow up to date with a session's journal, from a process of its own.
+
+It follows the journal while the runner works, in batches, at the lowest priority, so that tracking delays nothing.
+It can be killed and started again at any time: what the store holds already is found by its `smallenough.record` tag
+and not written twice. Where the store can't be reached, it waits and tries again until the runner is gone; what is
+left then is written by `smallenough flush`. How far it is stands in `writer.json` beside the journal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import portalocker
+
+from smallenough import journal
+from smallenough.errors import JournalError, SmallenoughError, TrackingError
+from smallenough.tracking import store as stores
+from smallenough.tracking.layout import RunRecord
+from smallenough.tracking.sinks import Known, Sink, open_sink
+from smallenough.tracking.store import Store
+from smallenough.tracking.translate import Translator
+
+_STATE = "writer.json"
+_BATCH = 400
+"""Runs in one write."""
+_PAUSE = 0.25
+"""Seconds between two looks at a journal that has nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """How far a writer is."""
+
+    offset: int
+    """Bytes of the journal that are in the store."""
+    runs: int
+    """Runs written by this writer."""
+    error: str = ""
+    """Why the store can't be written right now; empty: it can."""
+    slow: str = ""
+    """Why the quick way of writing is not used; empty: it is."""
+    run_id: str = ""
+    """MLflow's id of the session's run, once it exists."""
+
+    @classmethod
+    def read(cls, folder: Path) -> WriterState | None:
+        """The state beside the journal in `folder`; None: no writer has been there."""
+        try:
+            return cls(**json.loads((folder / _STATE).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def save(self, folder: Path) -> None:
+        """Puts the state beside the journal, whole or not at all."""
+        fresh = folder / f"{_STATE}.new"
+        fresh.write_text(json.dumps(asdict(self)))
+        fresh.replace(folder / _STATE)
+
+
+def left(folder: Path) -> int:
+    """How many bytes of a session's journal are not in the store yet."""
+    state = WriterState.read(folder)
+    return (folder / "journal.jsonl").stat().st_size - (state.offset if state else 0)
+
+
+class Writer:
+    """Writes one session's journal into a store.
+
+    Args:
+        folder: the session's folder.
+        store: where to.
+    """
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder, self._store = folder, store
+        self._translator = Translator(journal.read_suite(folder), folder)
+        self._sink: Sink | None = None
+        self._known: dict[str, Known] = {}
+        self._pending: dict[str, RunRecord] = {}
+        self._offset = self._runs = 0
+        self._slow = ""
+
+    def advance(self) -> bool:
+        """Writes what the journal holds beyond the last call; returns whether there was anything.
+
+        Raises:
+            TrackingError: the store can't be reached or written; what is pending stays pending.
+            JournalError: the journal is damaged.
+        """
+        self._write()
+        before = self._offset
+        for offset, event in journal.read(self._folder, self._offset):
+            self._queue(self._translator.take(event))
+            self._offset = offset
+            if len(self._pending) >= _BATCH:
+                self._write()
+        self._write()
+        return self._offset > before
+
+    def leave(self) -> None:
+        """Writes the trials that are still open, as they stand: nobody works on the session any more.
+
+        Raises:
+            TrackingError: the store can't be reached or written.
+        """
+        self._queue(self._translator.leave())
+        self._write()
+
+    def _queue(self, runs: Sequence[RunRecord]) -> None:
+        for run in runs:
+            known = self._known.get(run.record)
+            if known and run.kind in ("trial", "attempt") and known.status == run.status != "RUNNING":
+                continue
+            self._pending.pop(run.record, None)
+            self._pending[run.record] = run
+
+    def _write(self) -> None:
+        if self._pending:
+            if self._sink is None:
+                self._open()
+                self._queue(list(self._pending.values()))
+                self._pending = {name: run for name, run in self._pending.items() if not self._written(run)}
+            assert self._sink
+            runs = sorted(self._pending.values(), key=_depth)
+            self._sink.write(runs, self._known)
+            self._runs += len(runs)
+            self._pending.clear()
+        self._save("")
+
+    def _written(self, run: RunRecord) -> bool:
+        known = self._known.get(run.record)
+        return bool(known and run.kind in ("trial", "attempt") and known.status == run.status != "RUNNING")
+
+    def _open(self) -> None:
+        context = self._translator.context
+        client = stores.connect(self._store)
+        experiment = stores.experiment_id(client, self._store, context.plan.experiment)
+        artifacts = self._store.artifacts and Path(client.get_experiment(experiment).artifact_location)
+        sink, self._slow = open_sink(client, self._store.uri, experiment, artifacts)
+        self._known = sink.existing(context.started.session)
+        self._sink = sink
+
+    def _save(self, error: str) -> None:
+        session = self._known.get("session")
+        WriterState(self._offset, self._runs, error, self._slow, session.run_id if session else "").save(self._folder)
+
+    def fail(self, error: SmallenoughError) -> None:
+        """Notes beside the journal why the store can't be written."""
+        state = WriterState.read(self._folder)
+        written = state.offset if state else 0
+        WriterState(written, self._runs, str(error), self._slow).save(self._folder)
+
+
+def _depth(run: RunRecord) -> int:
+    return ("session", "arm", "resources", "trial", "attempt").index(run.kind)
+
+
+def write(folder: Path, store: Store, *, follow: bool) -> None:
+    """Brings the store up to date with a session.
+
+    Args:
+        folder: the session's folder.
+        store: where to.
+        follow: go on until the session's runner has gone, and bear with a store that can't be reached meanwhile.
+
+    Raises:
+        TrackingError: the store can't be reached or written (not while following a runner).
+        JournalError: the journal is damaged, or another writer has been at work for a minute.
+    """
+    with _only_writer(folder):
+        writer, patience = Writer(folder, store), 1.0
+        while True:
+            running = journal.is_locked(folder)
+            try:
+                progress = writer.advance()
+                patience = 1.0
+            except TrackingError as error:
+                writer.fail(error)
+                if not (follow and running):
+                    raise
+                time.sleep(patience)
+                patience = min(30.0, patience * 2)
+                continue
+            if not progress and not running:
+                break
+            if not progress:
+                time.sleep(_PAUSE)
+        writer.leave()
+
+
+def _only_writer(folder: Path) -> portalocker.Lock:
+    return portalocker.Lock(folder / "writer.lock", mode="a", timeout=60, check_interval=0.2)
+
+
+def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:
+    """Starts a writer that follows the session in `folder`, as a process of its own.
+
+    It is out of reach of the terminal's Ctrl-C, and outlives the runner until all is written.
+    """
+    command = [sys.executable, "-m", "smallenough.tracking.writer", str(folder), store.uri, str(store.folder)]
+    with (folder / "writer.log").open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def main() -> None:
+    """The writer's process."""
+    parser = argparse.ArgumentParser(prog="python -m smallenough.tracking.writer", description=__doc__)
+    parser.add_argument("session", type=Path, help="the session's folder")
+    parser.add_argument("uri", help="MLflow's tracking URI")
+    parser.add_argument("store", type=Path, help="the local folder of the store")
+    arguments = parser.parse_args()
+    os.nice(19)
+    try:
+        write(arguments.session, Store(arguments.store, arguments.uri), follow=True)
+    except (TrackingError, JournalError) as error:
+        sys.exit(f"smallenough: {error}")
+
+
+if __name__ == "__main__":
+    main()
