@@ -15,6 +15,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 
 from smallenough.plugins import load, names
@@ -23,7 +24,7 @@ from smallenough.records import Usage
 from smallenough.resources.ledger import Ledger, Share, usage
 from smallenough.resources.samples import ArmUsage, GaugeProbe, Sample, counters, gpu_samples
 
-FORCED_SHARE = 0.003
+FORCED_SHARE = 0.002
 """Share of one core that the readings at the begin and end of attempts may take."""
 _FORCED_SAVED = 0.05
 """Seconds of CPU that may be saved up for them."""
@@ -79,7 +80,8 @@ class ResourceMonitor:
     """Measures one arm: `start`, attempts, `stop`. Attempts may come from several threads.
 
     Args:
-        probes: what is read; `probes_for` makes them. None of them: nothing is measured, everything else works.
+        probes: what is read, and closed in the end; `probes_for` makes them. None of them: nothing is measured, and
+            everything else works.
         interval: seconds between samples.
         sink: gets every sample, in the sampler's thread.
         estimate_watts_per_core: estimates energy from CPU seconds where no counter tells it, marked `estimated`.
@@ -94,6 +96,7 @@ class ResourceMonitor:
         estimate_watts_per_core: float | None = None,
     ) -> None:
         self._probes = list(probes)
+        self._gauge_probes = [probe for probe in probes if isinstance(probe, GaugeProbe)]
         self._interval = interval
         self._sink = sink
         self._watts = estimate_watts_per_core
@@ -144,13 +147,16 @@ class ResourceMonitor:
         return AttemptWindow(self, next(self._keys))
 
     def stop(self) -> ArmUsage:
-        """Ends sampling; returns the totals, the same at every call."""
+        """Ends sampling and closes the probes; returns the totals, the same at every call."""
         if self._totals is None:
             self._stopping.set()
-            self._thread.join()
+            if self._thread.ident is not None:
+                self._thread.join()
             with self._lock:
                 self._advance()
-                self._totals = self._make_totals(time.monotonic() - self._origin)
+                self._totals = self._make_totals(self._latest_reading - self._origin)
+            for probe in self._probes:
+                getattr(probe, "close", lambda: None)()
         return self._totals
 
     # ------------------------------------------------------------------------------------------- readings
@@ -161,6 +167,7 @@ class ResourceMonitor:
         except Exception as error:  # noqa: BLE001 (a plugin's fault must not end what it measures; it is recorded)
             self._reasons[_name(probe)] = f"failed and was left out: {type(error).__name__}: {error}"
             self._probes = [other for other in self._probes if other is not probe]
+            self._gauge_probes = [other for other in self._gauge_probes if other is not probe]
             return {}
 
     def _read(self) -> dict[str, float]:
@@ -172,9 +179,8 @@ class ResourceMonitor:
     def _read_gauges(self, last: bool) -> dict[str, float]:
         """The dear values; never under the lock, so that no attempt waits for them."""
         values: dict[str, float] = {}
-        for probe in self._probes:
-            if isinstance(probe, GaugeProbe):
-                values.update(self._call(probe, lambda probe=probe: probe.gauges(last)))  # type: ignore[misc]
+        for probe in self._gauge_probes:
+            values.update(self._call(probe, partial(probe.gauges, last)))
         return values
 
     def _advance(self) -> dict[str, float]:
@@ -245,17 +251,16 @@ class ResourceMonitor:
         with self._lock:
             self._ledger.gauge(_shown(gauges))
         values.update(gauges)
-        cpu = totals.get("cpu_seconds") if "cpu_seconds" in values else None
+        known = {name: totals[name] for name in counters(values)}
         before, cpu_before = self._previous
-        self._previous = (now, cpu)
-        known = cpu is not None and cpu_before is not None and now > before
+        self._previous = (now, known.get("cpu_seconds"))
         sample = Sample(
             time=self._epoch + now - self._origin,
-            cpu_seconds=cpu,
-            cpu_percent=100.0 * (cpu - cpu_before) / (now - before) if known else None,  # type: ignore[operator]
+            cpu_seconds=known.get("cpu_seconds"),
+            cpu_percent=_percent(cpu_before, known.get("cpu_seconds"), now - before),
             resident_bytes=_whole(values.get("rss_bytes")),
             pss_bytes=_whole(values.get("pss_bytes")),
-            energy_joules=totals.get("energy_joules") if "package_energy_joules" in values else None,
+            energy_joules=known.get("energy_joules"),
             gpus=gpu_samples(values),
             in_flight=in_flight,
         )
@@ -293,6 +298,10 @@ class ResourceMonitor:
 
 def _name(probe: Probe) -> str:
     return type(probe).__name__
+
+
+def _percent(before: float | None, after: float | None, seconds: float) -> float | None:
+    return None if before is None or after is None or seconds <= 0 else 100.0 * (after - before) / seconds
 
 
 def _whole(value: float | None) -> int | None:

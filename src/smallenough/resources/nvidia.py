@@ -8,10 +8,15 @@ tell no use.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import psutil
+
+
+FRESH_SECONDS = 0.05
+"""For so long a reading of the gauges serves the attempts that end."""
 
 
 class _GpuProcess(Protocol):
@@ -40,6 +45,11 @@ def memory_of(processes: Iterable[_GpuProcess], members: Callable[[int], bool]) 
         # One that computes and draws is in both lists, with the same memory.
         used[process.pid] = max(used.get(process.pid, 0), process.usedGpuMemory)
     return sum(used.values()) if used else None
+
+
+def _text(answer: Any) -> str | None:
+    """Older releases of the library answer in bytes."""
+    return answer.decode() if isinstance(answer, bytes) else answer
 
 
 class Descent:
@@ -80,6 +90,7 @@ class NvidiaProbe:
         self._lock = threading.Lock()
         self._devices: list[Any] = []
         self._unsupported: set[tuple[str, int]] = set()
+        self._looked = float("-inf")
         try:
             import pynvml
         except ImportError:
@@ -120,6 +131,20 @@ class NvidiaProbe:
                 values.update({f"gpu_{index}_{name}": value for name, value in self._gauges_of(index, device)})
         return {"gpus": float(len(self._devices)), **values} if values else {}
 
+    def inventory(self) -> dict[str, str | int | None]:
+        """What GPUs there are: `gpus`, `gpu_driver`, `gpu_0_name`, `gpu_0_memory_bytes` …; None: not known."""
+        if not self._devices:
+            return {"gpus": None, "gpu_driver": None}
+        found: dict[str, str | int | None] = {
+            "gpus": len(self._devices),
+            "gpu_driver": _text(self._ask("nvmlSystemGetDriverVersion")),
+        }
+        for index, device in enumerate(self._devices):
+            found[f"gpu_{index}_name"] = _text(self._ask("nvmlDeviceGetName", index, device))
+            memory = self._ask("nvmlDeviceGetMemoryInfo", index, device)
+            found[f"gpu_{index}_memory_bytes"] = None if memory is None else int(memory.total)
+        return found
+
     def close(self) -> None:
         """Lets go of the driver."""
         if self._devices:
@@ -142,14 +167,23 @@ class NvidiaProbe:
         if used is not None:
             yield "memory_bytes", float(used)
 
-    def _ask(self, function: str, index: int, device: Any) -> Any:
+    def _ask(self, function: str, index: int = 0, *device: Any) -> Any:
         """One answer of the driver; None: it gives none. What a card never tells is not asked again."""
         if (function, index) in self._unsupported:
             return None
         try:
-            return getattr(self._nvml, function)(device)
+            return getattr(self._nvml, function)(*device)
         except (self._nvml.NVMLError_NotSupported, self._nvml.NVMLError_FunctionNotFound):
             self._unsupported.add((function, index))
         except self._nvml.NVMLError:
             return None  # Lost for now: the reading lacks it.
         return None
+
+
+def gpu_inventory() -> dict[str, str | int | None]:
+    """How many `gpus` there are, `gpu_driver`, and each one's name and memory; None: the driver's library is away."""
+    probe = NvidiaProbe()
+    try:
+        return probe.inventory()
+    finally:
+        probe.close()

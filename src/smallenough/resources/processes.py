@@ -1,52 +1,22 @@
 """Reads process trees: CPU seconds by the kernel's own counters, resident memory, proportional set size.
 
-On Linux /proc is read directly (a kept-open file a process, one listing of /proc to find new children), elsewhere
-through psutil. Linux tells the CPU time of any process in nanoseconds through its CPU clock; where that is refused,
-and elsewhere, the counters come in the system's clock ticks.
-
-Limits: a process whose parent ended before the next reading, and that was never seen before, can't be told from a
-stranger. Proportional set size is Linux's alone and needs the same user or root; where any process of the trees hides
-it, none is reported, because a part of the sum would look like the whole.
+Limits: proportional set size is Linux's alone and needs the same user or root; where any process of the trees hides
+it, none is reported, because a part of the sum would look like the whole. For the processes themselves see `readers`,
+for what of their children's CPU time can be lost see `tree`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
 
-import psutil
+from smallenough.resources.readers import LinuxReader, ProcessReader, PsutilReader
+from smallenough.resources.tree import TreeCpu
 
-from smallenough.resources.tree import ProcessReading, TreeCpu
-
-PSS_SHARE = 0.005
+PSS_SHARE = 0.003
 """Share of one core that reading proportional set sizes may take."""
-
-_TICK = 1.0 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.01
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-
-
-class ProcessReader(Protocol):
-    """Finds and reads the processes of some trees."""
-
-    def follow(self, pids: Iterable[int]) -> None:
-        """Adds roots; those that don't live are left out."""
-        ...
-
-    def read(self) -> list[ProcessReading]:
-        """Every process that lives, parents before children."""
-        ...
-
-    def clock(self) -> float:
-        """Now, on the clock of `ProcessReading.started`."""
-        ...
-
-    def close(self) -> None:
-        """Gives back what is held open."""
-        ...
 
 
 class ProcessProbe:
@@ -174,177 +144,3 @@ def tree_pss(pids: Collection[int]) -> int | None:
             total += int(text[at + 5 :].split(None, 1)[0]) * 1024
             told = True
     return total if told else None
-
-
-class LinuxReader:
-    """Reads /proc, keeping one file a process open.
-
-    A kept-open file stays bound to its process: a new process with the same number is never taken for it.
-    """
-
-    def __init__(self) -> None:
-        self._files: dict[int, int] = {}  # in the order of discovery: parents before children
-        self._strangers: set[int] = set()
-        self._nanoseconds = _cpu_clock(os.getpid()) is not None
-
-    def clock(self) -> float:
-        """Now, in seconds since boot."""
-        # In whole ticks, as the system tells the start of a process: one that is born now must not seem older.
-        return int(time.clock_gettime(time.CLOCK_BOOTTIME) / _TICK) * _TICK
-
-    def follow(self, pids: Iterable[int]) -> None:
-        """Adds roots; those that don't live are left out."""
-        for pid in pids:
-            self._open(pid)
-        self._strangers.clear()  # Children of the new roots may be among them.
-
-    def read(self) -> list[ProcessReading]:
-        """Every process that lives, parents before children."""
-        if self._files:
-            self._discover()
-        readings = []
-        for pid, file in list(self._files.items()):
-            reading = self._reading(pid, file)
-            if reading is None:
-                os.close(self._files.pop(pid))
-            else:
-                readings.append(reading)
-        return readings
-
-    def close(self) -> None:
-        """Gives back what is held open."""
-        while self._files:
-            os.close(self._files.popitem()[1])
-
-    def _open(self, pid: int) -> None:
-        if pid in self._files:
-            return
-        try:
-            self._files[pid] = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return  # It has ended, or it is hidden: then nothing of it is reported.
-
-    def _discover(self) -> None:
-        """Finds the members among the processes that are new since the last reading."""
-        present = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 (twice the cost)
-        self._strangers &= present
-        parents = {}
-        for pid in present - self._strangers - self._files.keys():
-            fields = _stat(pid)
-            if fields is not None:
-                parents[pid] = int(fields[1])
-        while found := [pid for pid, parent in parents.items() if parent in self._files]:
-            for pid in found:
-                self._open(pid)
-                del parents[pid]
-        self._strangers |= parents.keys()
-
-    def _reading(self, pid: int, file: int) -> ProcessReading | None:
-        own = _cpu_clock(pid) if self._nanoseconds else None
-        try:
-            fields = _fields(os.pread(file, 1024, 0))
-        except OSError:
-            return None
-        if own is None:
-            if self._nanoseconds:
-                return None  # It ended between the two calls.
-            own = (int(fields[11]) + int(fields[12])) * _TICK
-        return ProcessReading(
-            pid=pid,
-            parent=int(fields[1]),
-            started=int(fields[19]) * _TICK,
-            own=own,
-            reaped=(int(fields[13]) + int(fields[14])) * _TICK,
-            resident_bytes=int(fields[21]) * _PAGE,
-        )
-
-
-def _fields(stat: bytes) -> list[bytes]:
-    """The fields of a /proc/PID/stat from the third (the state) on; the second may hold spaces and brackets."""
-    return stat[stat.rindex(b")") + 2 :].split()
-
-
-def _stat(pid: int) -> list[bytes] | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 (twice the cost)
-            return _fields(file.read())
-    except OSError:
-        return None
-
-
-def _cpu_clock(pid: int) -> float | None:
-    """CPU seconds of all threads of a process by its CPU clock, whose id Linux forms of the process id."""
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
-    except OSError:
-        return None
-
-
-class PsutilReader:
-    """Reads processes through psutil, on systems without a /proc of Linux's form.
-
-    Listing all processes is dear there, so new children are looked for once a second.
-    """
-
-    _SCAN_SECONDS = 1.0
-
-    def __init__(self) -> None:
-        self._processes: dict[int, psutil.Process] = {}
-        self._scanned = float("-inf")
-
-    def clock(self) -> float:
-        """Now, in seconds since the epoch."""
-        return time.time()
-
-    def follow(self, pids: Iterable[int]) -> None:
-        """Adds roots; those that don't live are left out."""
-        for pid in pids:
-            try:
-                self._processes.setdefault(pid, psutil.Process(pid))
-            except psutil.Error:
-                continue  # It has ended, or it is hidden: then nothing of it is reported.
-        self._scanned = float("-inf")
-
-    def read(self) -> list[ProcessReading]:
-        """Every process that lives, parents before children."""
-        if time.monotonic() - self._scanned >= self._SCAN_SECONDS:
-            self._discover()
-        readings = []
-        for pid, process in list(self._processes.items()):
-            reading = self._reading(process)
-            if reading is None:
-                del self._processes[pid]
-            else:
-                readings.append(reading)
-        return readings
-
-    def close(self) -> None:
-        """Gives back what is held open."""
-        self._processes.clear()
-
-    def _discover(self) -> None:
-        for process in list(self._processes.values()):
-            try:
-                for child in process.children(recursive=True):
-                    self._processes.setdefault(child.pid, child)
-            except psutil.Error:
-                continue
-        self._scanned = time.monotonic()
-
-    def _reading(self, process: psutil.Process) -> ProcessReading | None:
-        try:
-            if not process.is_running():
-                return None
-            with process.oneshot():
-                times = process.cpu_times()
-                return ProcessReading(
-                    pid=process.pid,
-                    parent=process.ppid(),
-                    started=process.create_time(),
-                    own=times.user + times.system,
-                    # macOS and Windows tell 0 here: what a child used after its last reading is lost there.
-                    reaped=times.children_user + times.children_system,
-                    resident_bytes=process.memory_info().rss,
-                )
-        except psutil.Error:
-            return None

@@ -1,0 +1,141 @@
+"""What machine this is, what of it may be used, and whether others are using it.
+
+Limits: a container's limits are read from control groups as the container sees them; what a hypervisor withholds can't
+be seen from inside.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from smallenough.resources.nvidia import gpu_inventory
+from smallenough.resources.processes import ProcessProbe
+
+
+def hardware() -> dict[str, str | int | float | None]:
+    """What is known of this machine by name; None: not known, or there is no such limit.
+
+    `cpu_model`, `cores_physical`, `cores_logical`, `memory_bytes`, `architecture`, `os`, `kernel`, `container`,
+    `cpu_quota_cores`, `memory_limit_bytes`, `gpus` (how many), `gpu_driver`, `gpu_0_name`, `gpu_0_memory_bytes` …
+    """
+    quota, limit = cgroup_limits()
+    return {
+        "cpu_model": _cpu_model(),
+        "cores_physical": psutil.cpu_count(logical=False),
+        "cores_logical": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "architecture": platform.machine() or None,
+        "os": _system(),
+        "kernel": platform.release() or None,
+        "container": _container(),
+        "cpu_quota_cores": quota,
+        "memory_limit_bytes": limit,
+        **gpu_inventory(),
+    }
+
+
+def busy(seconds: float = 0.5, pids: Sequence[int] = ()) -> float:
+    """The share of the machine's CPU time, 0 to 1, that others use.
+
+    Args:
+        seconds: how long to look.
+        pids: roots of process trees that are not 'others', beside this process and its children: the model's server.
+    """
+    ours = ProcessProbe([os.getpid(), *pids])
+    try:
+        before, own_before = psutil.cpu_times(), ours.read().get("cpu_seconds", 0.0)
+        time.sleep(seconds)
+        after, own_after = psutil.cpu_times(), ours.read().get("cpu_seconds", 0.0)
+    finally:
+        ours.close()
+    # `guest` is in `user` already; time that a hypervisor gave to other machines (`steal`) is used by others.
+    kinds = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
+    spent = {kind: getattr(after, kind, 0.0) - getattr(before, kind, 0.0) for kind in kinds}
+    total = sum(spent.values())
+    if total <= 0.0:
+        return 0.0
+    used = total - spent["idle"] - spent["iowait"] - (own_after - own_before)
+    return min(1.0, max(0.0, used / total))
+
+
+def cgroup_limits(
+    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> tuple[float | None, int | None]:
+    """The tightest limits on this process's control group and those above it.
+
+    Args:
+        root: where control groups lie, of version 2, or of version 1 in one folder a controller.
+        membership: the file that tells this process's groups.
+
+    Returns:
+        Cores (may be broken) and bytes; None: there is no limit, or it can't be read.
+    """
+    quotas: list[float] = []
+    limits: list[int] = []
+    for line in _text(membership).splitlines():
+        _, controllers, path = line.split(":", 2)
+        for folder in _upwards(root, controllers, path):
+            quotas += _quota(folder)
+            limits += _limit(folder)
+    return min(quotas, default=None), min(limits, default=None)
+
+
+def _upwards(root: Path, controllers: str, path: str) -> list[Path]:
+    """A control group's folder and those above it. Inside a container the path may be the host's and not exist."""
+    tops = [root] if not controllers else [root / controllers, *(root / name for name in controllers.split(","))]
+    inner = Path(path.lstrip("/"))
+    return [top / folder for top in tops for folder in (inner, *inner.parents) if (top / folder).is_dir()]
+
+
+def _quota(folder: Path) -> list[float]:
+    words = _text(folder / "cpu.max").split() or [
+        *_text(folder / "cpu.cfs_quota_us").split(),
+        *_text(folder / "cpu.cfs_period_us").split(),
+    ]
+    if len(words) != 2 or words[0] in ("max", "-1"):
+        return []
+    return [int(words[0]) / int(words[1])]
+
+
+def _limit(folder: Path) -> list[int]:
+    word = (_text(folder / "memory.max") or _text(folder / "memory.limit_in_bytes")).strip()
+    # Version 1 writes 'no limit' as the largest number of whole pages.
+    return [int(word)] if word and word != "max" and int(word) < 2**62 else []
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _cpu_model() -> str | None:
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("model name", "Model", "cpu model") and value.strip():
+            return value.strip()
+    return platform.processor() or None
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.version()}".strip()
+
+
+def _container() -> str | None:
+    if Path("/.dockerenv").exists():
+        return "docker"
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return "kubernetes"
+    return os.environ.get("container") or None  # noqa: SIM112 (the name that container engines give it)
