@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import psutil
 
-
 FRESH_SECONDS = 0.05
 """For so long a reading of the gauges serves the attempts that end."""
 
@@ -124,9 +123,17 @@ class NvidiaProbe:
         return values
 
     def gauges(self, last: bool = False) -> dict[str, float]:
-        """Use, memory and power of every GPU; what a card does not tell is left out."""
+        """Use, memory and power of every GPU; what a card does not tell is left out.
+
+        Args:
+            last: whether an attempt ends here: where the last reading is fresh, this one is left out.
+        """
         values: dict[str, float] = {}
         with self._lock:
+            now = time.monotonic()
+            if last and now - self._looked < FRESH_SECONDS:
+                return {}
+            self._looked = now
             for index, device in enumerate(self._devices):
                 values.update({f"gpu_{index}_{name}": value for name, value in self._gauges_of(index, device)})
         return {"gpus": float(len(self._devices)), **values} if values else {}
