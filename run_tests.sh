@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Checks everything on a fresh Debian machine: linter, formatter, strict types, import contract, tests.
+#
+#   ./run_tests.sh [PYTEST ARGUMENTS]     e.g. ./run_tests.sh tests/models -k deadline
+#   ./run_tests.sh --slow                 also the tests that take minutes
+#
+# Installs what is missing (Debian packages as root or through sudo), its own virtual environment and a real Ollama
+# server with smollm2:135m under .tests/, and nothing elsewhere. Every check runs, whatever the ones before it found; the
+# exit status is that of the first that failed, and pytest's closing line comes last.
+#
+# SMALLENOUGH_MBPP    the MBPP file for the tests that read it (default: ../shared/data/mbpp.jsonl where it exists)
+# PYTHON              the interpreter to build the environment with (default: python3)
+set -euo pipefail
+{ : <&0; } 2>/dev/null || exec </dev/null
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+root=$PWD
+unset PYTHONPATH PYTHONHOME
+started=$SECONDS
+say() { printf '==> %s\n' "$*"; }
+die() { printf '==> %s\n' "$*" >&2; exit 1; }
+
+source tests/ollama_server.sh
+trap stop_ollama EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+install_debian_packages() {
+  local missing=() as_root=()
+  command -v "${PYTHON:-python3}" >/dev/null || missing+=(python3)
+  "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  command -v bwrap >/dev/null || missing+=(bubblewrap)
+  echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(gcc libc6-dev)
+  [[ $(/sbin/ldconfig -p) == *libseccomp.so.2* ]] || missing+=(libseccomp2)
+  command -v git >/dev/null || missing+=(git)
+  ((${#missing[@]})) || return 0
+
+  command -v apt-get >/dev/null || die "missing: ${missing[*]}; install them (these are Debian's names) and start again"
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || die "missing: ${missing[*]}; run as root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  "${as_root[@]}" apt-get -q update </dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}" </dev/null
+}
+
+# The environment is made anew when pyproject.toml, the interpreter or the folder changes, so that what is no longer
+# declared is no longer there.
+install_environment() {
+  local wanted
+  wanted=$({ cat pyproject.toml; "${PYTHON:-python3}" -VV; pwd -P; } | sha256sum | cut -d ' ' -f 1)
+  if [[ $(cat .tests/venv/made-for 2>/dev/null) != "$wanted" ]]; then
+    say "making the virtual environment .tests/venv (a minute or two)"
+    "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "Python 3.10 or newer is needed"
+    "${PYTHON:-python3}" -m venv --clear .tests/venv
+    .tests/venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+    echo "$wanted" >.tests/venv/made-for
+  fi
+}
+
+mkdir -p .tests
+exec 9>.tests/lock # closed for what is started below, so that nothing that outlives this run keeps the lock
+flock -n 9 || { say "waiting for another run in this folder"; flock 9; }
+install_debian_packages
+install_environment
+say "installing a real Ollama server into .tests/ollama"
+PYTHON=$root/.tests/venv/bin/python tests/install_ollama.sh .tests/ollama
+start_ollama "$root/.tests/ollama" "$root/.tests/ollama.log" 9>&-
+say "ready after $((SECONDS - started)) s; Ollama listens on $ollama_url"
+
+export SMALLENOUGH_TEST_OLLAMA=$ollama_url SMALLENOUGH_TEST_ALL=1
+if [[ -z ${SMALLENOUGH_MBPP:-} && -f ../shared/data/mbpp.jsonl ]]; then
+  SMALLENOUGH_MBPP=$(cd ../shared/data && pwd)/mbpp.jsonl
+  export SMALLENOUGH_MBPP
+fi
+export PATH=$root/.tests/venv/bin:$PATH
+
+status=0 failed=()
+check() {
+  local began=$SECONDS code=0
+  say "$*"
+  "$@" 9>&- || code=$?
+  ((code == 0)) && return 0
+  ((status)) || status=$code
+  failed+=("$1${2:+ $2}")
+  say "failed after $((SECONDS - began)) s: $*"
+}
+
+check ruff check .
+check ruff format --check .
+check mypy
+check lint-imports
+say "checks done after $((SECONDS - started)) s${failed:+; failed: $(IFS=,; echo "${failed[*]}")}"
+say "pytest $*"
+code=0
+pytest "$@" 9>&- || code=$?
+((status)) || status=$code
+exit "$status"
