@@ -14,7 +14,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -116,41 +117,39 @@ class Writer:
 
     def _queue(self, runs: Sequence[RunRecord]) -> None:
         for run in runs:
-            known = self._known.get(run.record)
-            if known and run.kind in ("trial", "attempt") and known.status == run.status != "RUNNING":
-                continue
-            self._pending.pop(run.record, None)
-            self._pending[run.record] = run
+            if not self._written(run):
+                self._pending.pop(run.record, None)
+                self._pending[run.record] = run
 
     def _write(self) -> None:
         if self._pending:
             if self._sink is None:
-                self._open()
-                self._queue(list(self._pending.values()))
+                self._sink = self._open()
                 self._pending = {name: run for name, run in self._pending.items() if not self._written(run)}
-            assert self._sink
             runs = sorted(self._pending.values(), key=_depth)
             self._sink.write(runs, self._known)
             self._runs += len(runs)
             self._pending.clear()
-        self._save("")
+        self._save()
 
     def _written(self, run: RunRecord) -> bool:
+        """Whether the store holds the run as it shall stay."""
         known = self._known.get(run.record)
         return bool(known and run.kind in ("trial", "attempt") and known.status == run.status != "RUNNING")
 
-    def _open(self) -> None:
+    def _open(self) -> Sink:
         context = self._translator.context
         client = stores.connect(self._store)
         experiment = stores.experiment_id(client, self._store, context.plan.experiment)
         artifacts = self._store.artifacts and Path(client.get_experiment(experiment).artifact_location)
         sink, self._slow = open_sink(client, self._store.uri, experiment, artifacts)
         self._known = sink.existing(context.started.session)
-        self._sink = sink
+        return sink
 
-    def _save(self, error: str) -> None:
+    def _save(self) -> None:
         session = self._known.get("session")
-        WriterState(self._offset, self._runs, error, self._slow, session.run_id if session else "").save(self._folder)
+        run_id = session.run_id if session else ""
+        WriterState(self._offset, self._runs, slow=self._slow, run_id=run_id).save(self._folder)
 
     def fail(self, error: SmallenoughError) -> None:
         """Notes beside the journal why the store can't be written."""
@@ -196,8 +195,17 @@ def write(folder: Path, store: Store, *, follow: bool) -> None:
         writer.leave()
 
 
-def _only_writer(folder: Path) -> portalocker.Lock:
-    return portalocker.Lock(folder / "writer.lock", mode="a", timeout=60, check_interval=0.2)
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    lock = portalocker.Lock(folder / "writer.lock", mode="a", timeout=60, check_interval=0.2)
+    try:
+        lock.acquire()
+    except (portalocker.LockException, OSError) as error:
+        raise JournalError(f"{folder}: another writer is at work on this session, or it can't be locked") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:

@@ -1,0 +1,82 @@
+"""Options of strategies: from text or a file to validated values, with the nearest known name on a mistake."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from smallenough.errors import InputError, UnknownName
+from smallenough.plugins import load
+from smallenough.records import Json
+
+
+def parse_spec(text: str) -> tuple[str, dict[str, Json]]:
+    """Splits `NAME` or `NAME:KEY=VALUE,KEY=VALUE` as it is written on a command line.
+
+    A value is read as JSON where it is JSON, `on` and `off` are true and false, `a;b` is a list; else it is text.
+
+    Raises:
+        InputError: a part has no `=`.
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, Json] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"strategy {text!r}: {part!r} is not of the form KEY=VALUE")
+        options[key.strip()] = _value(value.strip())
+    return name.strip(), options
+
+
+def _value(text: str) -> Json:
+    if ";" in text:
+        return [_value(part) for part in text.split(";") if part]
+    if text in ("on", "off"):
+        return text == "on"
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def strategy_options(strategy: str, given: Mapping[str, Json]) -> Any:
+    """The validated options (a frozen dataclass) of a strategy.
+
+    The class is called `Options`, beside the strategy's own. A switch that knows several ways of being on takes
+    `on` for its default and `off` for its being off.
+
+    Raises:
+        UnknownName: no such strategy, or no such option.
+        InputError: a value is not what the option takes.
+    """
+    options = sys.modules[load("strategies", strategy).__module__].Options
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    for name in given:
+        if name not in fields:
+            raise UnknownName(f"option of strategy {strategy}", name, fields)
+    values = {
+        name: _switch(value, fields[name].default) if isinstance(value, bool) else value
+        for name, value in given.items()
+    }
+    try:
+        return TypeAdapter(options).validate_python(values)
+    except ValidationError as error:
+        faults = [
+            f"strategy {strategy}, option {'.'.join(map(str, one['loc']))}: {one['msg']}"
+            for one in error.errors(include_url=False)
+        ]
+        raise InputError("\n".join(faults)) from error
+
+
+def _switch(value: bool, default: Any) -> Json:
+    """What `on` or `off` means for an option with this default."""
+    if isinstance(default, str):
+        return default if value else "off"
+    if isinstance(default, tuple):
+        return default if value else ()
+    return value

@@ -1,0 +1,212 @@
+"""A session from start to finish: journal, writer, runner; and going on with one that was interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import smallenough
+from smallenough import journal
+from smallenough.errors import InputError, JournalError
+from smallenough.evaluation import run_references
+from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status
+from smallenough.journal import Journal
+from smallenough.metrics import MetricsCollector
+from smallenough.prompts import Prompts
+from smallenough.records import Json, Suite
+from smallenough.resources.hardware import hardware
+from smallenough.runner.arm import Control, Observe
+from smallenough.runner.session import SessionRunner
+from smallenough.runner.work import Bench
+from smallenough.sessions.interrupt import interruptible
+from smallenough.sessions.prepare import Faults, Prepared, make_client, make_sandbox, make_strategy
+from smallenough.tracking import writer
+from smallenough.tracking.store import Store
+from smallenough.trial import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """How a session ended."""
+
+    session: str
+    status: Status
+    folder: Path
+    reason: str = ""
+    """Why it did not complete; empty: it did."""
+
+
+def run(
+    prepared: Prepared, store: Store, observe: Observe = lambda _: None, say: Callable[[str], None] = lambda _: None
+) -> SessionResult:
+    """Runs a prepared session, with MLflow being written beside it.
+
+    Args:
+        prepared: what to run.
+        store: where to track it.
+        observe: gets every event.
+        say: gets what a person should know meanwhile.
+
+    Raises:
+        InputError: a reference solution fails.
+        InfrastructureError: the sandbox or the journal fails.
+    """
+    with interruptible(say) as control:
+        references = _references(prepared)
+        session = journal.new_id(store.journals)
+        with Journal.create(store.journals, session, prepared.suite) as book:
+            book.append(SessionStarted(session, prepared.plan, provenance(), time.time()))
+            book.append(ReferencesTimed(references, time.time()))
+            writer.start(book.folder, store)
+            return _carry_out(prepared, book, Progress(references=dict(references)), control, observe)
+
+
+def resume(
+    folder: Path, store: Store, observe: Observe = lambda _: None, say: Callable[[str], None] = lambda _: None
+) -> SessionResult:
+    """Goes on with a session that was interrupted; what was done is neither lost nor done again.
+
+    Args:
+        folder: the session's folder.
+        store: where to track it.
+        observe: gets every event that is new.
+        say: gets what a person should know meanwhile.
+
+    Raises:
+        InputError: it is complete, it is being run, or a model has changed since.
+        InfrastructureError: the journal, a server or the sandbox fails.
+    """
+    with interruptible(say) as control, Journal(folder) as book:
+        if book.repaired:
+            say(f"the journal's last line was torn by a crash; it was put aside in {book.repaired}")
+        progress, plan, digests = _read(folder)
+        if len(progress.finished) == plan.trials:
+            raise InputError(f"session {folder.name} is complete: there is nothing to resume")
+        prepared = _prepare_again(plan, journal.read_suite(folder), digests)
+        if progress.references is None:
+            progress.references = dict(_references(prepared))
+            book.append(ReferencesTimed(progress.references, time.time()))
+        book.append(SessionResumed(time.time()))
+        writer.start(book.folder, store)
+        return _carry_out(prepared, book, progress, control, observe)
+
+
+def _carry_out(
+    prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe
+) -> SessionResult:
+    bench = Bench(
+        prepared.plan,
+        prepared.suite,
+        book,
+        prepared.clients,
+        prepared.sandbox,
+        MetricsCollector.installed(),
+        progress.references or {},
+    )
+    try:
+        status = SessionRunner(
+            bench, prepared.strategies, prepared.models, prepared.prompts, progress, control, observe
+        ).run()
+    finally:
+        prepared.close()
+    return SessionResult(book.folder.name, status, book.folder, control.reason)
+
+
+def _references(prepared: Prepared) -> Mapping[str, float]:
+    """Runs every reference solution: seconds by task.
+
+    Raises:
+        InputError: one fails its own tests; all that fail are named.
+    """
+    tasks = [task for task in prepared.suite.tasks if task.reference]
+    found = run_references(tasks, prepared.sandbox, prepared.plan.limits)
+    broken = [
+        f"task {name!r}: its reference fails {failure.code!r}: {failure.error} {failure.message}".rstrip()
+        for name, timed in found.items()
+        if (failure := timed.evaluation.first_failure)
+    ]
+    if broken:
+        shown = "\n".join(broken[:10]) + (f"\n… and {len(broken) - 10} more" if len(broken) > 10 else "")
+        raise InputError(f"{shown}\nmend the task or its reference in {prepared.suite.source}, or leave it out")
+    return {name: timed.seconds for name, timed in found.items() if timed.seconds is not None}
+
+
+def _read(folder: Path) -> tuple[Progress, Plan, dict[str, str | None]]:
+    """What a journal says: how far the session is, its plan, and the digest of each arm's model."""
+    progress, plan = Progress(), None
+    digests: dict[str, str | None] = {}
+    for _, event in journal.read(folder):
+        progress.apply(event)
+        if event.kind == "session_started":
+            plan = event.plan
+        elif event.kind == "arm_started":
+            digests[event.arm] = event.model.digest
+    if plan is None:
+        raise JournalError(f"{folder}: the session never began; remove the folder")
+    return progress, plan, digests
+
+
+def _prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) -> Prepared:
+    faults = Faults()
+    sandbox = faults.catch(lambda: make_sandbox(plan.sandbox))
+    clients, models = {}, {}
+    for arm in plan.arms:
+        if arm.provider not in clients:
+            clients[arm.provider] = make_client(arm.provider, arm.model, plan.urls)
+        info = faults.catch(lambda: clients[arm.provider].describe(arm.model))  # noqa: B023 (called at once)
+        if info is None:
+            continue
+        models[arm.name] = info
+        if arm.name in digests and digests[arm.name] != info.digest:
+            faults.found.append(
+                InputError(f"model {arm.model} has changed since the session began; start a new session to compare it")
+            )
+    faults.report()
+    assert sandbox is not None
+    prompts = {arm.name: Prompts.load(arm.size_class) for arm in plan.arms}
+    strategies = {arm.name: make_strategy(arm, prompts[arm.name]) for arm in plan.arms}
+    return Prepared(plan, suite, clients, sandbox, models, strategies, prompts)
+
+
+# ---------------------------------------------------------------------------------------------- circumstances
+
+
+def provenance() -> dict[str, Json]:
+    """What results may depend on besides the plan: versions, git commit, hardware."""
+    packages = ("mlflow", "ollama", "pandas", "psutil", "transformers", "torch")
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[f"version_{package}"] = metadata.version(package)
+    return {
+        "version_smallenough": smallenough.__version__,
+        "version_python": platform.python_version(),
+        **versions,
+        "git_commit": _git_commit(),
+        "host": socket.gethostname(),
+        "command": " ".join(sys.argv),
+        **{f"hardware_{name}": value for name, value in hardware().items()},
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the working folder, with `+` where files differ from it; None: there is none."""
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.stdout.strip() or None

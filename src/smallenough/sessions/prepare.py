@@ -1,0 +1,235 @@
+"""From wishes to a plan: names are looked up, models described, options and references checked.
+
+All faults are collected and reported at once, before the first inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from smallenough import plugins
+from smallenough.errors import InfrastructureError, InputError, ModelUnavailable
+from smallenough.events import Plan
+from smallenough.models.balanced import BalancedClient
+from smallenough.models.catalogue import defaults_for
+from smallenough.options import strategy_options
+from smallenough.prompts import Prompts, SizeClass
+from smallenough.protocols import ModelClient, Sandbox, Strategy
+from smallenough.records import Arm, Json, Limits, ModelInfo, Sampling, Suite
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A model that shall be compared, as a person names it."""
+
+    model: str
+    """`NAME` (Ollama's) or `PROVIDER:NAME`."""
+    strategies: tuple[tuple[str, Mapping[str, Json]], ...]
+    """Each gives an arm: the strategy's name and its options."""
+    size_class: SizeClass | None = None
+    """None: by the catalogue, or by the number of parameters."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """What shall differ from the model's defaults."""
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a session shall be run; the fields are those of `Plan`."""
+
+    experiment: str = "smallenough"
+    repeats: int = 1
+    seed: int = 0
+    concurrency: int = 1
+    sandbox: str = "bubblewrap"
+    limits: Limits = field(default_factory=Limits)
+    timeout: float = 300.0
+    urls: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    fail_on_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A session that can begin: everything in it was checked."""
+
+    plan: Plan
+    suite: Suite
+    clients: Mapping[str, ModelClient]
+    """By provider."""
+    sandbox: Sandbox
+    models: Mapping[str, ModelInfo]
+    """By arm name."""
+    strategies: Mapping[str, Strategy]
+    """By arm name."""
+    prompts: Mapping[str, Prompts]
+    """By arm name."""
+
+    def close(self) -> None:
+        """Gives back what the clients hold."""
+        for client in self.clients.values():
+            client.close()
+
+
+@dataclass
+class Faults:
+    """Collects what is wrong, so that it can all be said at once."""
+
+    found: list[InputError | InfrastructureError] = field(default_factory=list)
+
+    def catch(self, work: Callable[[], _T]) -> _T | None:
+        """What `work` returns, or None where it fails with a fault that is noted."""
+        try:
+            return work()
+        except (InputError, InfrastructureError) as error:
+            if str(error) not in [str(known) for known in self.found]:
+                self.found.append(error)
+            return None
+
+    def report(self) -> None:
+        """Raises what was found, as one error of the first one's kind; nothing found: does nothing."""
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise self.found[0]
+        text = "\n".join(f"- {error}" for error in self.found)
+        kind = InputError if any(isinstance(error, InputError) for error in self.found) else ModelUnavailable
+        raise kind(f"{len(self.found)} things are wrong:\n{text}")
+
+
+def split_model(name: str) -> tuple[str, str]:
+    """Provider and name of a model: a bare name is Ollama's; `replay:FILE` and the like name their provider."""
+    provider, colon, rest = name.partition(":")
+    if colon and provider in plugins.names("models"):
+        return provider, rest
+    return "ollama", name
+
+
+def make_client(provider: str, model: str, urls: Sequence[str] = ()) -> ModelClient:
+    """A client of a provider; several URLs share the work.
+
+    Raises:
+        UnknownName: no such provider.
+        InputError: a URL or a file is not as it should be.
+    """
+    kind: Any = plugins.load("models", provider)
+    if provider == "replay":
+        client: ModelClient = kind.from_file(model)
+        return client
+    if len(urls) > 1:
+        return BalancedClient([kind(url) for url in urls])
+    client = kind(urls[0] if urls else None)
+    return client
+
+
+def make_sandbox(name: str) -> Sandbox:
+    """The sandbox of that name, checked to work here.
+
+    Raises:
+        UnknownName: no such sandbox.
+        SandboxError: it does not work here; says how to mend it.
+    """
+    sandbox: Sandbox = plugins.load("sandboxes", name)()
+    return sandbox
+
+
+def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepared:
+    """Checks everything that a session needs, and lays down its plan.
+
+    Args:
+        suite: the tasks, already selected.
+        wishes: the models to compare, with their strategies.
+        settings: how to run.
+
+    Raises:
+        InputError: something named does not exist or has the wrong form; all faults at once.
+        InfrastructureError: no server answers, or the sandbox does not work here.
+    """
+    faults = Faults()
+    if not wishes:
+        faults.found.append(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
+    for name, low in (
+        ("repeats", settings.repeats),
+        ("concurrency", settings.concurrency),
+        ("timeout", settings.timeout),
+    ):
+        if low <= 0:
+            faults.found.append(InputError(f"--{name} must be more than 0, and is {low:g}"))
+    sandbox = faults.catch(lambda: make_sandbox(settings.sandbox))
+    clients: dict[str, ModelClient] = {}
+    arms: list[Arm] = []
+    models: dict[str, ModelInfo] = {}
+    strategies: dict[str, Strategy] = {}
+    prompts: dict[str, Prompts] = {}
+    for wish in wishes:
+        provider, name = split_model(wish.model)
+        if provider not in clients and (client := faults.catch(lambda: make_client(provider, name, settings.urls))):  # noqa: B023 (called at once)
+            clients[provider] = client
+        info = faults.catch(lambda: clients[provider].describe(name)) if provider in clients else None  # noqa: B023
+        for strategy, options in wish.strategies:
+            faults.catch(lambda: strategy_options(strategy, options))  # noqa: B023
+        if faults.found or info is None:
+            continue
+        for strategy, options in wish.strategies:
+            arm = _arm(wish, provider, name, info, strategy, options)
+            if arm.name in models:
+                continue
+            texts = Prompts.load(arm.size_class)
+            arms.append(arm)
+            models[arm.name], prompts[arm.name] = info, texts
+            strategies[arm.name] = make_strategy(arm, texts)
+    faults.report()
+    assert sandbox is not None
+    plan = Plan(
+        experiment=settings.experiment,
+        suite=suite.name,
+        suite_digest=suite.digest,
+        arms=tuple(arms),
+        task_ids=tuple(task.id for task in suite.tasks),
+        repeats=settings.repeats,
+        seed=settings.seed,
+        concurrency=settings.concurrency,
+        sandbox=settings.sandbox,
+        limits=settings.limits,
+        timeout=settings.timeout,
+        urls=settings.urls,
+        weights=settings.weights,
+        fail_on_error=settings.fail_on_error,
+    )
+    return Prepared(plan, suite, clients, sandbox, models, strategies, prompts)
+
+
+def _arm(wish: Wish, provider: str, model: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
+    defaults = defaults_for(model, info)
+    told = ",".join(f"{name}={_short(value)}" for name, value in options.items())
+    return Arm(
+        name=f"{model} {strategy}" + (f" {told}" if told else ""),
+        model=model,
+        strategy=strategy,
+        options=options,
+        sampling=wish.sampling.over(defaults.sampling),
+        provider=provider,
+        size_class=wish.size_class or defaults.size_class,
+        baseline=wish.baseline and strategy == wish.strategies[0][0],
+    )
+
+
+def _short(value: Json) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ";".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def make_strategy(arm: Arm, prompts: Prompts) -> Strategy:
+    """The strategy of an arm.
+
+    Raises:
+        UnknownName: no such strategy or option.
+        InputError: an option's value is wrong.
+    """
+    strategy: Strategy = plugins.load("strategies", arm.strategy)(strategy_options(arm.strategy, arm.options), prompts)
+    return strategy
