@@ -13,12 +13,12 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import httpx
 import ollama
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
 from smallenough.errors import ModelError, ModelNotFound, ModelOutOfMemory, ModelTimeout, ModelUnavailable
 from smallenough.models.local import server_processes, server_url
@@ -76,7 +76,7 @@ class OllamaClient:
         with self._wire.flight(request.deadline) as flight:
             retrying = Retrying(
                 stop=stop_after_attempt(self._retries + 1),
-                wait=wait_exponential_jitter(initial=0.2, max=8.0, jitter=0.2),
+                wait=wait_exponential(multiplier=0.2, max=8.0) + wait_random(0.0, 0.2),
                 # A cancelled request is unavailable too, for good.
                 retry=retry_if_exception(lambda error: isinstance(error, ModelUnavailable) and not flight.cancelled),
                 before_sleep=failed,
@@ -326,20 +326,22 @@ def _parsing() -> Iterator[None]:
         raise _Garbled(f"not Ollama's JSON ({str(error).splitlines()[0]})") from error
 
 
-def _pieces(stream: Iterable[_Piece]) -> Generator[_Piece, None, None]:
-    pieces = iter(stream)
-    while True:
-        with _parsing():
-            try:
-                piece = next(pieces)
-            except StopIteration:
-                return
-        yield piece
+def _pieces(stream: Iterator[_Piece]) -> Generator[_Piece, None, None]:
+    """The pieces of a stream, whose connection is given up when the reader stops early."""
+    # The package says Iterator; it is a generator, and only its end closes the connection.
+    with contextlib.closing(cast("Generator[_Piece, None, None]", stream)) as pieces:
+        while True:
+            with _parsing():
+                try:
+                    piece = next(pieces)
+                except StopIteration:
+                    return
+            yield piece
 
 
 def _drain(parts: Iterator[object], flight: Flight) -> None:
     """Reads to the end of the stream, so that its connection serves again; the answer itself is already whole."""
-    flight.hurry(1.0)
+    flight.hurry(0.25)
     with contextlib.suppress(OSError, http.client.HTTPException, httpx.HTTPError, ollama.ResponseError, _Garbled):
         for _ in parts:
             pass

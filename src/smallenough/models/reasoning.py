@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _OPENING = re.compile(r"^[^\S\n]*<think>", re.MULTILINE)
+_OPENING_AT_ONCE = re.compile(r"\s*<think>")
 _CLOSING = "</think>"
 
 
@@ -54,7 +55,8 @@ def _spans(output: str) -> list[tuple[int, int]]:
     if orphan >= 0 and (opening is None or orphan < opening.start()):
         position = orphan + len(_CLOSING)
         spans.append((0, position))
-    while opening := _OPENING.search(output, position):
+    # What follows a block at once is a beginning too.
+    while opening := _OPENING_AT_ONCE.match(output, position) or _OPENING.search(output, position):
         closing = output.find(_CLOSING, opening.end())
         position = closing + len(_CLOSING) if closing >= 0 else len(output)
         spans.append((opening.start(), position))
@@ -62,7 +64,7 @@ def _spans(output: str) -> list[tuple[int, int]]:
 
 
 def _untagged(span: str) -> str:
-    opening = _OPENING.match(span)
+    opening = _OPENING_AT_ONCE.match(span)
     return span[opening.end() if opening else 0 :].removesuffix(_CLOSING).strip()
 
 

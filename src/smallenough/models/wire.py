@@ -2,9 +2,9 @@
 
 `Wire` is a transport for httpx on the standard library's `http.client`. It owns its sockets, so that a deadline
 holds between connecting, sending and any two bytes that arrive, and so that `Flight.cancel` ends a request from
-another thread by shutting its socket down, which the server notices. It costs a fifth of what httpx's own
-transport takes for a streamed answer. What fails leaves it as the built-in OSError or `HTTPException`; the client
-that uses it maps these. It can't interrupt the look-up of a host's name, and speaks HTTP/1.1 only.
+another thread by shutting its socket down, which the server notices. It takes less time for an answer than httpx's
+own transport. What fails leaves it as the built-in OSError or `HTTPException`; the client that uses it maps these.
+It can't interrupt the look-up of a host's name, and speaks HTTP/1.1 only.
 """
 
 from __future__ import annotations

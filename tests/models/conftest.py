@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from smallenough.models.ollama import OllamaClient
+from smallenough.records import Message, Request, Sampling
+from tests.servers.faulty import FaultyServer
+
+
+class Connect(Protocol):
+    def __call__(self, url: str, retries: int = 2, patience: float = 30.0) -> OllamaClient: ...
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Makes clients that are closed at the end."""
+    clients: list[OllamaClient] = []
+
+    def make(url: str, retries: int = 2, patience: float = 30.0) -> OllamaClient:
+        clients.append(OllamaClient(url, retries=retries, patience=patience))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def faulty(server: FaultyServer, connect: Connect) -> OllamaClient:
+    return connect(server.url)
+
+
+@pytest.fixture(scope="session")
+def ollama_url() -> str:
+    url = os.environ.get("SMALLENOUGH_TEST_OLLAMA")
+    if not url:
+        pytest.skip("SMALLENOUGH_TEST_OLLAMA names no server; ./run_tests.sh starts one")
+    return url
+
+
+@pytest.fixture
+def hello() -> Request:
+    sampling = Sampling(temperature=0.0, max_tokens=6, seed=7)
+    return Request("smollm2:135m", (Message("user", "Say hello."),), sampling, deadline=60.0, key="arm/hello/0/0")
