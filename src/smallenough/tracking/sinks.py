@@ -61,7 +61,7 @@ class Sink(Protocol):
 
 
 @contextmanager
-def _mapped(uri: str) -> Iterator[None]:
+def mapped(uri: str) -> Iterator[None]:
     """Maps what MLflow and the network can raise to `TrackingError`."""
     import requests
     from mlflow.exceptions import MlflowException
@@ -90,7 +90,7 @@ class ClientSink:
         """The runs of a session that the store holds, by record."""
         found: dict[str, Known] = {}
         token = None
-        with _mapped(self._client.tracking_uri):
+        with mapped(self._client.tracking_uri):
             while True:
                 page = self._client.search_runs(
                     [self._experiment_id], f"tags.`{TAG}session` = '{session}'", max_results=1000, page_token=token
@@ -104,7 +104,7 @@ class ClientSink:
     def write(self, runs: Sequence[RunRecord], known: dict[str, Known]) -> None:
         """Writes runs one by one; a run that exists is brought up to date."""
         for run in runs:
-            with _mapped(self._client.tracking_uri):
+            with mapped(self._client.tracking_uri):
                 self._write(run, known[run.parent].run_id if run.parent else None, known)
 
     def _write(self, run: RunRecord, parent: str | None, known: dict[str, Known]) -> None:
@@ -186,7 +186,7 @@ class BulkSink:
         ids: dict[str, str] = {}
         for run in batch:
             ids[run.record] = known[run.record].run_id if run.record in known else uuid.uuid4().hex
-        with _mapped(str(self._artifacts)):
+        with mapped(str(self._artifacts)):
             for run in batch:
                 folder = self._artifacts / ids[run.record] / "artifacts"
                 folder.mkdir(parents=True, exist_ok=True)

@@ -99,6 +99,11 @@ class Translator:
             runs += self._attempts(trial, None)
         return runs
 
+    def rows(self) -> tuple[list[dict[str, Json]], list[dict[str, Json]]]:
+        """The rows of the trials and of the attempts that ended so far, of all arms."""
+        arms = self._arms.values()
+        return [row for arm in arms for row in arm.trials], [row for arm in arms for row in arm.attempts]
+
     def _finish_trial(self, event: TrialFinished) -> list[RunRecord]:
         trial, start = self._open.pop(event.key)
         row = layout.trial_row(self.context, trial, event)

@@ -1,0 +1,262 @@
+"""Reads sessions back: from the tracking store, or, while that can't be reached, from the journals, and says so.
+
+What comes back are three frames, a row a trial, an attempt and an arm, whose columns are those of `layout`. An arm's
+tables are read where they lie as artifacts; where they are missing (the arm is not complete, or someone removed them),
+they are rebuilt from the runs, with the same values.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from smallenough import journal
+from smallenough.errors import InputError, JournalError, TrackingError, UnknownName
+from smallenough.tracking import layout
+from smallenough.tracking import store as stores
+from smallenough.tracking.layout import ARM, TAG, RunRecord
+from smallenough.tracking.sinks import mapped
+from smallenough.tracking.store import Store
+from smallenough.tracking.translate import Translator
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What was read."""
+
+    trials: pd.DataFrame
+    attempts: pd.DataFrame
+    arms: pd.DataFrame
+    sessions: tuple[str, ...]
+    experiments: tuple[str, ...] = ()
+    """Ids of the experiments that the sessions belong to; empty: read from journals."""
+    notes: tuple[str, ...] = ()
+    """What a person should know about where this comes from."""
+
+
+@dataclass
+class _Rows:
+    trials: list[pd.DataFrame] = field(default_factory=list)
+    attempts: list[pd.DataFrame] = field(default_factory=list)
+    arms: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read(store: Store, sessions: Sequence[str] = (), experiment: str | None = None) -> Tables:
+    """Reads sessions.
+
+    Args:
+        store: where they are tracked.
+        sessions: their ids, or beginnings of ids, or `last`; none: every session of the experiment.
+        experiment: name of an MLflow experiment; None with no sessions: the newest session.
+
+    Raises:
+        UnknownName: no such session or experiment; names the nearest.
+        TrackingError: the store can't be reached, and there is no journal of what is asked for here.
+    """
+    try:
+        client = stores.connect(store)
+        runs = _session_runs(client, store, experiment)
+    except TrackingError as error:
+        return _from_journals(store, sessions, experiment, str(error))
+    known = {run.data.tags[f"{TAG}session"]: run for run in runs}
+    wanted = _choose(list(known), sessions, experiment)
+    rows = _Rows()
+    with mapped(store.uri):
+        for name in wanted:
+            _read_session(client, known[name], rows)
+    experiments = tuple(dict.fromkeys(known[name].info.experiment_id for name in wanted))
+    notes = tuple(
+        f"session {name} is {known[name].info.status.lower()}: what it has so far is shown"
+        for name in wanted
+        if known[name].info.status != "FINISHED"
+    )
+    return _tables(rows, wanted, experiments, notes)
+
+
+def _session_runs(client: MlflowClient, store: Store, experiment: str | None) -> list[Run]:
+    """The runs of sessions, the newest first."""
+    with mapped(store.uri):
+        found = client.search_experiments()
+        if experiment is not None:
+            if experiment not in {one.name for one in found}:
+                raise UnknownName("experiment", experiment, [one.name for one in found])
+            found = [one for one in found if one.name == experiment]
+        return search(client, [one.experiment_id for one in found], "session")
+
+
+def search(client: MlflowClient, experiments: list[str], kind: layout.Kind, **tags: str) -> list[Run]:
+    """Runs of a kind, by tags, the newest first."""
+    told = {"kind": kind, **tags}
+    query = " and ".join(f"tags.`{TAG}{name}` = '{value}'" for name, value in told.items())
+    found: list[Run] = []
+    token = None
+    while experiments:
+        page = client.search_runs(
+            experiments, query, max_results=_PAGE, order_by=["attributes.start_time DESC"], page_token=token
+        )
+        found += page
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _choose(known: list[str], sessions: Sequence[str], experiment: str | None) -> list[str]:
+    """The ids that are meant, of those known (the newest first)."""
+    if not sessions:
+        if not known:
+            where = f"experiment {experiment!r} has" if experiment else "there are"
+            raise InputError(f"{where} no sessions yet; start one with: smallenough run --model NAME")
+        return known if experiment else known[:1]
+    chosen = []
+    for name in sessions:
+        matches = known[:1] if name == "last" else [one for one in known if one == name or one.startswith(name)]
+        matches = [name] if name in matches else matches
+        if not matches:
+            raise UnknownName("session", name, known)
+        if len(matches) > 1:
+            raise InputError(f"several sessions begin with {name!r}: {', '.join(matches[:5])}")
+        chosen += matches
+    return list(dict.fromkeys(chosen))
+
+
+# ------------------------------------------------------------------------------------------------ from the store
+
+
+def _read_session(client: MlflowClient, session: Run, rows: _Rows) -> None:
+    name = session.data.tags[f"{TAG}session"]
+    experiment = [session.info.experiment_id]
+    arms = search(client, experiment, "arm", session=name)
+    for arm in sorted(arms, key=lambda run: run.info.start_time):
+        told = arm.data.tags[f"{TAG}arm"]
+        trials = _artifact(client, arm, layout.TRIALS)
+        if trials is None:
+            trials = _rebuild(client, experiment, "trial", layout.TRIAL_TAGS, layout.TRIAL_NUMBERS, name, told)
+        attempts = _artifact(client, arm, layout.ATTEMPTS)
+        if attempts is None:
+            attempts = _rebuild(client, experiment, "attempt", layout.ATTEMPT_TAGS, layout.ATTEMPT_NUMBERS, name, told)
+        rows.trials.append(trials)
+        rows.attempts.append(attempts)
+        rows.arms.append(_arm_row(arm))
+
+
+def _arm_row(arm: Run) -> dict[str, Any]:
+    tags, params = arm.data.tags, arm.data.params
+    ours = {name: value for name, value in arm.data.metrics.items() if not name.startswith("system/")}
+    return {
+        "session": tags[f"{TAG}session"],
+        "arm": tags[f"{TAG}arm"],
+        "model": tags[f"{TAG}model"],
+        "strategy": tags[f"{TAG}strategy"],
+        "run_id": arm.info.run_id,
+        "status": arm.info.status,
+        "concurrency": float(params.get("concurrency", "nan")),
+        "model_parameters": float(params.get("model_parameters", "nan")),
+        **ours,
+    }
+
+
+def _artifact(client: MlflowClient, arm: Run, name: str) -> pd.DataFrame | None:
+    """A table of an arm that is complete; None: it is not, or the table is missing."""
+    from mlflow.exceptions import MlflowException
+
+    if arm.info.status != "FINISHED":
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return pd.read_parquet(client.download_artifacts(arm.info.run_id, name, folder))
+        except (MlflowException, OSError):
+            return None
+
+
+def _rebuild(
+    client: MlflowClient,
+    experiments: list[str],
+    kind: layout.Kind,
+    tags: Sequence[str],
+    numbers: Sequence[str],
+    session: str,
+    arm: str,
+) -> pd.DataFrame:
+    """A table from the runs of an arm that are complete, the oldest first."""
+    runs = [run for run in search(client, experiments, kind, session=session, arm=arm) if run.info.status != "RUNNING"]
+    rows = []
+    for run in sorted(runs, key=lambda run: (run.info.end_time, run.data.tags[f"{TAG}record"])):
+        texts = {name: run.data.tags.get(f"{TAG}{name}") for name in (*tags, "note", "error")}
+        values = {name: json.loads(run.data.params[name]) for name in numbers if name in run.data.params}
+        rows.append({**texts, **values, **run.data.metrics})
+    return pd.DataFrame(rows)
+
+
+# --------------------------------------------------------------------------------------------- from the journals
+
+
+def _from_journals(store: Store, sessions: Sequence[str], experiment: str | None, reason: str) -> Tables:
+    found = journal.sessions(store.journals)
+    known = [one.session for one in found if experiment is None or one.experiment == experiment]
+    if not known:
+        raise TrackingError(f"{reason}; and no journal of it lies in {store.journals}")
+    wanted = _choose(known, sessions, experiment)
+    rows = _Rows()
+    for name in wanted:
+        _read_journal(store.journals / name, rows)
+    return _tables(rows, wanted, (), (f"the tracking store can't be reached ({reason}): read from the journals",))
+
+
+def _read_journal(folder: Path, rows: _Rows) -> None:
+    translator = Translator(journal.read_suite(folder), folder)
+    arms: dict[str, RunRecord] = {}
+    try:
+        for _, event in journal.read(folder):
+            for run in translator.take(event):
+                if run.kind == ARM:
+                    arms[run.record] = run
+    except JournalError as error:
+        raise TrackingError(str(error)) from error
+    trials, attempts = translator.rows()
+    rows.trials.append(pd.DataFrame(trials))
+    rows.attempts.append(pd.DataFrame(attempts))
+    for run in arms.values():
+        tags = {name: run.tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "strategy")}
+        told = {name: float(run.params.get(name, "nan")) for name in ("concurrency", "model_parameters")}
+        rows.arms.append({**tags, "status": run.status, **told, **run.metrics})
+
+
+# ------------------------------------------------------------------------------------------------------- frames
+
+
+def _tables(rows: _Rows, wanted: list[str], experiments: tuple[str, ...], notes: tuple[str, ...]) -> Tables:
+    trials = _typed(rows.trials, (*layout.TRIAL_TAGS,))
+    if len(trials):
+        for name in ("solved", "first_attempt_solved", "syntax_valid"):
+            trials[name] = (
+                trials[name].astype("boolean") if name in trials else pd.Series(pd.NA, trials.index, "boolean")
+            )
+        trials["baseline"] = trials["baseline"].astype("boolean")
+    attempts = _typed(rows.attempts, (*layout.ATTEMPT_TAGS, "note", "error"))
+    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes)
+
+
+def _typed(frames: list[pd.DataFrame], texts: Sequence[str]) -> pd.DataFrame:
+    """One frame with text in the columns named, and nullable numbers in the others."""
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame()
+    frame = pd.concat(filled, ignore_index=True)
+    frame = frame.astype({name: "string" if name in texts else "Float64" for name in frame.columns})
+    for name in ("repeat", "level", "attempt", "parent", "chosen"):
+        if name in frame:
+            frame[name] = frame[name].astype("Int64")
+    return frame
