@@ -31,7 +31,6 @@ install_debian_packages() {
   "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   command -v bwrap >/dev/null || missing+=(bubblewrap)
   echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(gcc libc6-dev)
-  [[ $(/sbin/ldconfig -p) == *libseccomp.so.2* ]] || missing+=(libseccomp2)
   command -v git >/dev/null || missing+=(git)
   ((${#missing[@]})) || return 0
 

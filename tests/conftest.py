@@ -1,0 +1,81 @@
+"""What all tests share: the real Ollama server, the MBPP file, `--slow`, and freedom from the user's settings.
+
+A test that needs the server is skipped where there is none, with a reason; under `./run_tests.sh` and in CI, where it
+has to be there, it fails instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+USER_SETTINGS = ("MLFLOW_", "DAGSHUB_", "OLLAMA_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "XAI_", "TOGETHER_", "DEEPSEEK_")
+MORE_USER_SETTINGS = ("HUGGINGFACE_API_KEY", "DATASET_PATH", "OUTPUT_DIR", "BATCH_SIZE", "MAX_CONCURRENT_PER_MODEL")
+MODEL = "smollm2:135m"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test module is imported: no setting of the user's, no telemetry, no look-up beyond this machine."""
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    for name in list(os.environ):
+        if name.startswith(USER_SETTINGS) or name in MORE_USER_SETTINGS:
+            patch.delenv(name)
+    patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    patch.setenv("HF_HUB_OFFLINE", "1")
+    patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    patch.setenv("no_proxy", "127.0.0.1,localhost")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; ./run_tests.sh --slow runs it"))
+
+
+@pytest.fixture(scope="session")
+def ollama_url() -> str:
+    """The URL of a real Ollama server that has smollm2:135m."""
+    url = os.environ.get("SMALLENOUGH_TEST_OLLAMA")
+    if not url:
+        reason = "SMALLENOUGH_TEST_OLLAMA names no Ollama server; ./run_tests.sh starts one"
+        if os.environ.get("SMALLENOUGH_TEST_ALL") or os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    try:
+        with urllib.request.urlopen(f"{url}/api/tags", timeout=10) as reply:
+            models = [model["name"] for model in json.load(reply)["models"]]
+    except (OSError, ValueError, KeyError) as error:
+        pytest.fail(f"no Ollama server answers at SMALLENOUGH_TEST_OLLAMA={url}: {error}")
+    if MODEL not in models:
+        pytest.fail(f"the Ollama server at {url} lacks {MODEL}; it has: {', '.join(models) or 'nothing'}")
+    return url
+
+
+@pytest.fixture(autouse=True)
+def _marked_ollama_has_a_server(request: pytest.FixtureRequest) -> None:
+    """A test marked `ollama` gets the same check whether or not it asks for the URL."""
+    if request.node.get_closest_marker("ollama"):
+        request.getfixturevalue("ollama_url")
+
+
+@pytest.fixture(scope="session")
+def mbpp_path() -> Path:
+    """MBPP's original file. It does not come with the project, so its absence is a skip everywhere."""
+    name = os.environ.get("SMALLENOUGH_MBPP")
+    if not name:
+        pytest.skip("SMALLENOUGH_MBPP names no file; see tests in CONTRIBUTING.md")
+    path = Path(name)
+    if not path.is_file():
+        pytest.fail(f"SMALLENOUGH_MBPP={name} is not a file")
+    return path
