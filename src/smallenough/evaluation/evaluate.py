@@ -1,0 +1,212 @@
+"""A solution against its tests: what runs where, what is judged outside, and what to tell of a failure.
+
+Tests whose assertion can be split share one process, which never sees what they expect. A test that can't be split
+runs whole in a process of its own and is marked `exposed`. Each test has at least half of the limits for itself.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from smallenough.evaluation.judge import Fault, Verdict, judge
+from smallenough.evaluation.plain import shown
+from smallenough.evaluation.process import Answer, Ask, Solution, death, run_job
+from smallenough.evaluation.split import Split, split
+from smallenough.protocols import Sandbox
+from smallenough.records import Evaluation, Execution, Limits, Problem, Test, TestResult
+from smallenough.syntax import parse
+
+_MAX_RESTARTS = 3
+_OUTPUT_SHOWN = 2000
+_MESSAGE_CHARS = 400
+
+
+def evaluate(
+    code: str | None,
+    problem: Problem,
+    setup: str,
+    tests: Sequence[Test],
+    sandbox: Sandbox,
+    limits: Limits | None = None,
+) -> Evaluation:
+    """Runs `tests` on a solution.
+
+    Args:
+        code: the solution; None: there is none, and every test fails as `NoCode`.
+        problem: names the entry point, its alias and its kind. Its own tests are not looked at.
+        setup: code that every test needs; it runs after the solution.
+        tests: what to check.
+        sandbox: where the solution runs.
+        limits: what one process may use; each test can count on half of it.
+
+    Raises:
+        SandboxError: the sandbox failed, which says nothing about the solution.
+    """
+    if code is None:
+        return _all_failed(tests, Fault("NoCode", "the answer contains no code"), None)
+    try:
+        parse(code)
+    except SyntaxError as error:
+        fault = Fault("SyntaxError", error.msg or "invalid syntax", error.lineno)
+        return _all_failed(tests, fault, False, code)
+    if not tests:
+        return Evaluation((), True)
+    session = Session(code, problem, setup, tuple(tests), sandbox, limits or Limits())
+    return session.evaluate()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A test, and how it is run: `split` where it could be."""
+
+    test: Test
+    split: Split | None
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the expectation has to be beside the solution."""
+        return self.split is None and self.test.output is None
+
+    def ask(self, index: int) -> Ask:
+        """What to ask of the driver."""
+        if self.split:
+            return Ask(index, self.split.sources, "values", self.test.setup)
+        return Ask(index, (self.test.code,), "run", self.test.setup)
+
+    def verdict(self, answer: Answer) -> Verdict:
+        """What the test comes to, by what came back."""
+        if self.split:
+            return judge(self.split.condition, answer.values, self.split.sources)
+        failed = next((value for value in answer.values if isinstance(value, Fault)), None)
+        if failed:
+            return Verdict(failed)
+        if self.test.output is None:
+            return Verdict(None)
+        expected, actual = _lines(self.test.output), _lines(answer.output)
+        if expected == actual and not answer.cut:
+            return Verdict(None)
+        shown_expected, shown_actual = shown("\n".join(expected)), shown("\n".join(actual))
+        message = f"expected the output {shown_expected}, got {shown_actual}"
+        return Verdict(Fault("AssertionError", message), shown_expected, shown_actual)
+
+
+def plan(test: Test, problem: Problem, setup: str) -> Planned:
+    """How to run a test of `problem`."""
+    if test.output is not None:
+        return Planned(test, None)
+    roots = frozenset(name for name in (problem.entry_point, problem.alias) if name)
+    return Planned(test, split(test.code, roots, f"{setup}\n{test.setup}", problem.kind == "class"))
+
+
+def result_of(planned: Planned, outcome: Answer | Fault, code: str) -> TestResult:
+    """The record of one test."""
+    verdict = Verdict(outcome) if isinstance(outcome, Fault) else planned.verdict(outcome)
+    answer = None if isinstance(outcome, Fault) else outcome
+    fault = verdict.fault
+    return TestResult(
+        planned.test.code,
+        passed=fault is None,
+        error=fault.error if fault else None,
+        message=_message(fault, code) if fault else "",
+        expected=verdict.expected,
+        actual=verdict.actual,
+        output=answer.output[:_OUTPUT_SHOWN] if answer else "",
+        seconds=answer.seconds if answer else None,
+        exposed=planned.exposed,
+    )
+
+
+@lru_cache(maxsize=1024)
+def imports_of(setup: str) -> tuple[str, ...]:
+    """The import statements at the top level of a set-up."""
+    try:
+        body = parse(setup).body
+    except SyntaxError:
+        return ()
+    return tuple(ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+@dataclass(slots=True)
+class Session:
+    """One solution on its way through its tests."""
+
+    code: str
+    problem: Problem
+    setup: str
+    tests: tuple[Test, ...]
+    sandbox: Sandbox
+    limits: Limits
+    executions: list[Execution] = field(default_factory=list)
+    outcomes: dict[int, Answer | Fault] = field(default_factory=dict)
+    compiles: bool = True
+
+    def evaluate(self) -> Evaluation:
+        """Runs everything, and puts the records together."""
+        planned = [plan(test, self.problem, self.setup) for test in self.tests]
+        self.run([test.ask(index) for index, test in enumerate(planned) if not test.exposed])
+        for index, test in enumerate(planned):
+            if test.exposed:
+                self.run([test.ask(index)])
+        used = [execution.cpu_seconds for execution in self.executions]
+        return Evaluation(
+            tuple(result_of(test, self.outcomes[index], self.code) for index, test in enumerate(planned)),
+            syntax_valid=self.compiles,
+            runs=len(self.executions),
+            cpu_seconds=None if None in used else sum(seconds for seconds in used if seconds is not None),
+            sandbox=self.executions[0].sandbox or self.sandbox.name,
+        )
+
+    def run(self, asks: list[Ask]) -> None:
+        """Runs some tests, in a fresh process after each one that ends or hangs its process."""
+        failures = 0
+        while asks:
+            if failures > _MAX_RESTARTS:
+                fault = Fault("NotRun", f"not run: {failures} tests before it hung or ended their process")
+                self.outcomes.update((ask.index, fault) for ask in asks)
+                return
+            solution = Solution(
+                self.code, tuple(asks), imports_of(self.setup), self.setup, self.problem.entry_point, self.problem.alias
+            )
+            run = run_job([solution], self.sandbox, self.limits)
+            self.executions.append(run.execution)
+            failed = run.loads.get(0, death(run.execution))
+            if failed:
+                self.compiles = self.compiles and not (failed.error == "SyntaxError" and failed.line is not None)
+                self.outcomes.update((ask.index, failed) for ask in asks)
+                return
+            answers = {index: answer for (_, index), answer in run.answers.items()}
+            self.outcomes.update((ask.index, answers[ask.index]) for ask in asks if ask.index in answers)
+            hung = any(
+                isinstance(value, Fault) and value.error == "Timeout" for a in answers.values() for value in a.values
+            )
+            asks = [ask for ask in asks if ask.index not in answers]
+            if asks and not (run.ended and answers):
+                self.outcomes[asks.pop(0).index] = death(run.execution)
+                failures += 1
+            else:
+                failures += hung
+
+
+def _all_failed(tests: Sequence[Test], fault: Fault, syntax_valid: bool | None, code: str = "") -> Evaluation:
+    return Evaluation(tuple(result_of(Planned(test, None), fault, code) for test in tests), syntax_valid)
+
+
+def _message(fault: Fault, code: str) -> str:
+    """The failure in words, with the line of the solution that it came from."""
+    message = shown(fault.message, _MESSAGE_CHARS)[1:-1] if len(fault.message) > _MESSAGE_CHARS else fault.message
+    lines = code.split("\n")
+    if fault.line is None or not 0 < fault.line <= len(lines):
+        return message
+    place = f"line {fault.line}: {lines[fault.line - 1].strip()[:120]}"
+    return f"{message} ({place})" if message else place
+
+
+def _lines(text: str) -> list[str]:
+    """A program's output as it is compared: white space at the ends of lines, and empty lines at the end, apart."""
+    lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines

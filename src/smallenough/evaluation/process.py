@@ -1,0 +1,167 @@
+"""One run of the driver in a sandbox: the job that goes in, and what can be believed of what comes out."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, TypeAlias
+
+from smallenough.errors import SandboxError
+from smallenough.evaluation.judge import Fault
+from smallenough.evaluation.plain import Malformed, decode, text
+from smallenough.protocols import Sandbox
+from smallenough.records import Execution, Json, Limits, Program
+
+_MAX_LINE_DEPTH_ERRORS = (ValueError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the driver shall do for one test."""
+
+    index: int
+    sources: tuple[str, ...]
+    kind: Literal["values", "run"] = "values"
+    setup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Code under test, and what its tests need."""
+
+    code: str
+    asks: tuple[Ask, ...]
+    imports: tuple[str, ...] = ()
+    """Import statements of the set-up, which may also run before the code."""
+    setup: str = ""
+    entry_point: str | None = None
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back of one test."""
+
+    values: tuple[Any, ...]
+    """The expressions' values in order, a `Fault` for each that has none."""
+    seconds: float
+    output: str
+    cut: bool
+    """Whether there was more output than is kept."""
+
+
+Key: TypeAlias = tuple[int, int]
+"""Which test: the solution's place in the job, and the test's index."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What came out of one process."""
+
+    execution: Execution
+    loads: dict[int, Fault | None] = field(default_factory=dict)
+    """By solution: None, or why it could not be executed."""
+    answers: dict[Key, Answer] = field(default_factory=dict)
+    ended: bool = False
+    """Whether the driver came to its own end; else the process died under the test that it was at."""
+
+
+def run_job(solutions: Sequence[Solution], sandbox: Sandbox, limits: Limits) -> Run:
+    """Runs solutions and what is asked of them in one process.
+
+    Raises:
+        SandboxError: the sandbox failed, or the driver did not even start in it.
+    """
+    mark = secrets.token_hex(16)
+    job = {
+        "mark": mark,
+        "cpu": limits.cpu_seconds / 2,
+        "wall": limits.wall_seconds / 2,
+        "bytes": limits.output_bytes // 4,
+        "room": limits.output_bytes // 4,
+        "output": limits.output_bytes // 16,
+        "programs": [
+            {
+                "code": solution.code,
+                "imports": list(solution.imports),
+                "setup": solution.setup,
+                "entry": solution.entry_point,
+                "alias": solution.alias,
+                "tests": [(ask.index, ask.setup, ask.kind, list(ask.sources)) for ask in solution.asks],
+            }
+            for solution in solutions
+        ],
+    }
+    execution = sandbox.run(Program(_driver(), ascii(job).encode()), limits)
+    run, began = Run(execution), False
+    for line in execution.stdout.split(b"\n"):
+        fields = _fields(line, mark)
+        if fields:
+            began = began or fields[0] == "begin"
+            _take(run, fields)
+    if not began:
+        said = execution.stderr.decode("utf-8", "replace").strip()[-300:] or f"exit code {execution.exit_code}"
+        stopped = f", stopped by its limit on {execution.stopped}" if execution.stopped else ""
+        raise SandboxError(f"the test driver did not start in the sandbox {sandbox.name!r}{stopped}: {said}")
+    return run
+
+
+def death(execution: Execution) -> Fault:
+    """Why a process ended that had not come to its own end."""
+    match execution.stopped:
+        case "wall" | "cpu":
+            return Fault("Timeout", "it took too long")
+        case "memory":
+            return Fault("MemoryError", "it took more memory than it may")
+        case "output":
+            return Fault("OutputLimit", "it wrote more output than it may")
+    if execution.exit_code is None:
+        return Fault("Crash", "the interpreter was ended by a signal")
+    return Fault("Crash", f"the solution ended the interpreter, with exit code {execution.exit_code}")
+
+
+@cache
+def _driver() -> str:
+    return resources.files(__package__).joinpath("driver.py").read_text(encoding="utf-8")
+
+
+def _fields(line: bytes, mark: str) -> list[Json] | None:
+    """A line's fields without the mark, where the driver can have written it."""
+    if not line.startswith(b'["' + mark.encode() + b'"'):
+        return None
+    try:
+        fields = json.loads(line)
+    except _MAX_LINE_DEPTH_ERRORS:
+        return None
+    return fields[1:] if len(fields) > 1 and isinstance(fields[1], str) else None
+
+
+def _take(run: Run, fields: list[Json]) -> None:
+    """Adds one line to what came out. What is malformed, or was said before, is ignored."""
+    try:
+        match fields:
+            case ["end"]:
+                run.ended = True
+            case ["loaded", int(number), outcome]:
+                run.loads.setdefault(number, None if outcome is None else _fault(outcome))
+            case ["test", int(number), int(index), str(seconds), output, bool(cut), list(outcomes)]:
+                answer = Answer(
+                    tuple(decode(outcome[1]) if outcome[0] == "v" else _fault(outcome) for outcome in outcomes),
+                    float.fromhex(seconds),
+                    bytes.fromhex(output).decode("utf-8", "replace"),
+                    cut,
+                )
+                run.answers.setdefault((number, index), answer)
+    except (Malformed, TypeError, ValueError, LookupError, OverflowError):
+        return
+
+
+def _fault(outcome: Json) -> Fault:
+    kind, error, message, line = outcome
+    if kind != "x" or not (line is None or isinstance(line, int)):
+        raise Malformed
+    return Fault(text(error), text(message), line)

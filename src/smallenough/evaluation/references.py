@@ -1,0 +1,84 @@
+"""Runs the reference solutions of a suite: each must pass its tests, and its run time is what others compare with.
+
+References are trusted, so many share one process; one that fails there is run again by itself, and that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from smallenough.evaluation.evaluate import Planned, evaluate, imports_of, plan, result_of
+from smallenough.evaluation.process import Solution, run_job
+from smallenough.protocols import Sandbox
+from smallenough.records import Evaluation, Limits, Task, Test
+
+_CHUNK = 50
+
+
+class ReferenceRun(NamedTuple):
+    """What became of one reference solution."""
+
+    evaluation: Evaluation
+    """On the public tests, then the hidden ones."""
+    seconds: float | None
+    """Time of the calls in the tests that decide (hidden, else public); None: it did not pass them all."""
+
+
+def run_reference_times(
+    tasks: Sequence[Task], sandbox: Sandbox, limits: Limits | None = None
+) -> Mapping[str, ReferenceRun]:
+    """Runs each task's reference on all of the task's tests.
+
+    Args:
+        tasks: those without a reference are left out of the answer.
+        sandbox: where the references run.
+        limits: what one process may use.
+
+    Raises:
+        SandboxError: the sandbox failed.
+    """
+    bounds = limits or Limits()
+    waiting = [task for task in tasks if task.reference is not None]
+    done: dict[str, ReferenceRun] = {}
+    while waiting:
+        chunk = waiting[:_CHUNK]
+        evaluations = _run_together(chunk, sandbox, bounds)
+        # What the process had no time for comes again; the first task of a chunk is always dealt with.
+        reached = max((number for number, task in enumerate(chunk) if task.id in evaluations), default=0) + 1
+        for task in chunk[:reached]:
+            evaluation = evaluations.get(task.id)
+            if evaluation is None or not evaluation.passed:
+                evaluation = evaluate(task.reference, task.problem, task.setup, _tests(task), sandbox, bounds)
+            done[task.id] = ReferenceRun(evaluation, _deciding_seconds(task, evaluation))
+        waiting = waiting[reached:]
+    return done
+
+
+def _run_together(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> dict[str, Evaluation]:
+    """Those of the tasks' evaluations, by task id, that one process came to."""
+    plans = [[plan(test, task.problem, task.setup) for test in _tests(task)] for task in tasks]
+    run = run_job([_solution(*pair) for pair in zip(tasks, plans, strict=True)], sandbox, limits)
+    evaluations: dict[str, Evaluation] = {}
+    for number, (task, planned) in enumerate(zip(tasks, plans, strict=True)):
+        answers = [run.answers.get((number, index)) for index in range(len(planned))]
+        pairs = [(test, answer) for test, answer in zip(planned, answers, strict=True) if answer is not None]
+        if len(pairs) == len(planned):
+            results = tuple(result_of(test, answer, task.reference or "") for test, answer in pairs)
+            evaluations[task.id] = Evaluation(results, syntax_valid=True, sandbox=run.execution.sandbox)
+    return evaluations
+
+
+def _solution(task: Task, plans: Sequence[Planned]) -> Solution:
+    asks = tuple(planned.ask(index) for index, planned in enumerate(plans))
+    return Solution(task.reference or "", asks, imports_of(task.setup), task.setup, task.entry_point, task.alias)
+
+
+def _tests(task: Task) -> tuple[Test, ...]:
+    return task.public_tests + task.hidden_tests
+
+
+def _deciding_seconds(task: Task, evaluation: Evaluation) -> float | None:
+    results = evaluation.results[len(task.public_tests) :] or evaluation.results
+    seconds = [result.seconds for result in results if result.seconds is not None]
+    return sum(seconds) if evaluation.passed and len(seconds) == len(results) else None
