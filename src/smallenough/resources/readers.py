@@ -114,6 +114,8 @@ class LinuxReader:
             fields = _fields(os.pread(file, 1024, 0))
         except OSError:
             return None
+        if fields[17] == b"0":
+            return None  # No threads: it is being released right now, and its parent and its counters read as 0.
         if own is None:
             if self._nanoseconds:
                 return None  # It ended between the two calls.
