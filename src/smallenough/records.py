@@ -285,7 +285,7 @@ class Execution:
     cpu_seconds: float | None = None
     """User and system time of the program and its children."""
     peak_memory_bytes: int | None = None
-    stopped: Literal["wall", "cpu", "memory", "output"] | None = None
+    stopped: Literal["wall", "cpu", "memory", "output", "processes"] | None = None
     """The limit that ended it; None: it ended by itself."""
     sandbox: str = ""
 
