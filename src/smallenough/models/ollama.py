@@ -269,11 +269,11 @@ class OllamaClient:
         """What the wire or the package raises becomes one of smallenough's errors."""
         try:
             yield
-        except ollama.ResponseError as error:
-            raise self._refusal(model, error.error, error.status_code, flight) from error
-        except (OSError, http.client.HTTPException, httpx.HTTPError, _Garbled) as error:
+        except (ollama.ResponseError, OSError, http.client.HTTPException, httpx.HTTPError, _Garbled) as error:
             if flight.cancelled:
                 raise ModelUnavailable(f"the request to {self.url} was cancelled") from error
+            if isinstance(error, ollama.ResponseError):
+                raise self._refusal(model, error.error, error.status_code, flight) from error
             if flight.expired:
                 raise ModelTimeout(f"{model or self.url}: no whole answer within {seconds:g} s") from error
             if isinstance(error, Unreachable):

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from smallenough.errors import InputError, ModelNotFound, ModelTimeout, ModelUnavailable
+from smallenough.models.balanced import BalancedClient
+from smallenough.protocols import ModelClient
+from smallenough.records import Request, replace
+from tests.contracts.model_client_contract import ModelClientContract
+from tests.models.conftest import Connect
+from tests.servers.faulty import Answer, FaultyServer, Model
+
+
+@pytest.fixture
+def other() -> Iterator[FaultyServer]:
+    with FaultyServer(lambda _: Answer("Hello there")) as server:
+        yield server
+
+
+@pytest.fixture
+def both(server: FaultyServer, other: FaultyServer, connect: Connect) -> BalancedClient:
+    return BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)])
+
+
+class TestBalanced(ModelClientContract):
+    @pytest.fixture
+    def client(self, both: BalancedClient) -> ModelClient:
+        return both
+
+    @pytest.fixture
+    def request_(self, hello: Request) -> Request:
+        return replace(hello, sampling=replace(hello.sampling, max_tokens=8))
+
+
+def asked(server: FaultyServer) -> int:
+    return server.state.requests["/api/chat"]
+
+
+def test_requests_go_where_the_fewest_are_in_flight(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.program(*[Answer(fault="hang")] * 3)
+    other.program(*[Answer(fault="hang")] * 3)
+    with ThreadPoolExecutor(6) as threads:
+        running = [threads.submit(both.generate, replace(hello, deadline=None)) for _ in range(6)]
+        server.wait(lambda state: state.begun == 3)
+        other.wait(lambda state: state.begun == 3)
+        both.cancel()
+        for future in running:
+            with pytest.raises(ModelUnavailable, match="cancelled"):
+                future.result(5)
+    server.wait(lambda state: state.disconnects == 3)
+    other.wait(lambda state: state.disconnects == 3)
+    both.generate(hello)
+    assert (asked(server), asked(other)) == (4, 3)
+
+
+def test_a_server_that_fails_is_put_aside_and_its_request_goes_on(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.program(Answer(status=503, error="starting"))
+    completion = both.generate(hello)
+    assert (completion.retries, completion.server) == (1, other.url)
+    assert both.generate(hello).server == other.url
+    assert (asked(server), asked(other)) == (1, 2)
+
+
+def test_a_server_that_is_aside_serves_where_no_other_does(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.program(Answer(status=503, error="starting"))
+    both.generate(hello)
+    other.program(Answer(status=503, error="stopping"))
+    assert both.generate(hello).server == server.url
+    # Having answered, it is no longer aside.
+    assert both.generate(hello).server == server.url
+
+
+def test_a_server_comes_back_after_its_time_aside(
+    server: FaultyServer, other: FaultyServer, connect: Connect, hello: Request
+) -> None:
+    client = BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)], aside_seconds=0.0)
+    server.program(Answer(status=503, error="starting"))
+    assert client.generate(hello).server == other.url
+    assert client.generate(hello).server == server.url
+
+
+def test_all_failures_are_told(server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request) -> None:
+    server.program(Answer(status=503, error="starting"))
+    other.program(Answer(status=500, error="boom"))
+    with pytest.raises(ModelUnavailable, match=r"no server is available: .*starting; .*boom"):
+        both.generate(hello)
+
+
+def test_the_deadline_covers_all_servers(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.program(Answer(status=503, error="starting", delay=0.3))
+    other.program(Answer(fault="hang"))
+    started = time.monotonic()
+    with pytest.raises(ModelTimeout):
+        both.generate(replace(hello, deadline=0.5))
+    assert 0.49 <= time.monotonic() - started < 0.7
+
+
+def test_other_errors_go_to_the_caller(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    with pytest.raises(ModelNotFound):
+        both.generate(replace(hello, model="unknown"))
+    assert both.generate(hello).server == server.url
+
+
+def test_servers_must_hold_the_same_model(server: FaultyServer, other: FaultyServer, both: BalancedClient) -> None:
+    info = both.describe("smollm2:135m")
+    assert info.server == f"{server.url}, {other.url}"
+    other.state.models["smollm2:135m"] = Model(digest="e" * 64)
+    with pytest.raises(InputError, match=f"{server.url} has dddddddddddd, {other.url} has eeeeeeeeeeee; pull it again"):
+        both.describe("smollm2:135m")
+    del other.state.models["smollm2:135m"]
+    with pytest.raises(ModelNotFound, match=other.url):
+        both.describe("smollm2:135m")
+
+
+def test_unloading_is_for_all(server: FaultyServer, other: FaultyServer, both: BalancedClient) -> None:
+    server.state.loaded.append("smollm2:135m")
+    other.state.loaded.append("smollm2:135m")
+    both.unload("smollm2:135m")
+    assert server.state.loaded == other.state.loaded == []
+
+
+def test_it_needs_a_server() -> None:
+    with pytest.raises(InputError, match="name at least one with --url"):
+        BalancedClient([])
