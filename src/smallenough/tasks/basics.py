@@ -54,7 +54,7 @@ def _task(item: Mapping[str, Json], category: str) -> Task:
 
 
 def _tests(tests: str | Sequence[Mapping[str, str]]) -> tuple[Test, ...]:
-    """A text has one assertion a line; a list has mappings of `code` and the `output` that it prints."""
+    """A text has one assertion a line; a list has mappings of `code`, a `setup`, and the `output` that it prints."""
     if isinstance(tests, str):
         return tuple(Test(line) for line in tests.splitlines())
-    return tuple(Test(test["code"], output=test["output"]) for test in tests)
+    return tuple(Test(test["code"].strip(), test.get("setup", "").strip(), test.get("output")) for test in tests)

@@ -10,7 +10,7 @@ import difflib
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -98,6 +98,13 @@ class Record:
             return default
         return value
 
+    def identity(self, key: str, kind: type = str) -> str:
+        """The value of `key`, by which tasks are told apart: required, and not empty."""
+        value = self.get(key, kind, None, required=True)
+        if value == "":
+            self.fault(f"{key!r} is empty; every task needs an id")
+        return str(value)
+
     def texts(self, key: str, *, required: bool = False) -> list[str]:
         """The value of `key`, which must be a list of strings."""
         values = self.get(key, list, [], required=required)
@@ -165,13 +172,23 @@ def read_records(path: Path, faults: Faults) -> Iterator[Record]:
         except (RecursionError, ValueError) as error:
             faults.add(place, f"JSON that can't be read: {error}")
         else:
-            if isinstance(value, dict):
-                yield Record(value, place, faults)
-            else:
+            if not isinstance(value, dict):
                 faults.add(place, f"a line must be one JSON object, and this is {_NAMES[type(value)]}")
+            elif "\\u" in line and not _encodable(value):
+                faults.add(place, "holds one half of a surrogate pair (\\ud800 to \\udfff), which is no character")
+            else:
+                yield Record(value, place, faults)
 
 
-def note_duplicates(places: Iterator[tuple[str, str]], faults: Faults) -> None:
+def _encodable(value: Json) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def note_duplicates(places: Iterable[tuple[str, str]], faults: Faults) -> None:
     """Notes every id that occurs twice, with both places.
 
     Args:
