@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -54,14 +54,24 @@ def busy(seconds: float = 0.5, pids: Sequence[int] = ()) -> float:
         after, own_after = psutil.cpu_times(), ours.read().get("cpu_seconds", 0.0)
     finally:
         ours.close()
+    return others_share(before._asdict(), after._asdict(), own_after - own_before)
+
+
+def others_share(before: Mapping[str, float], after: Mapping[str, float], own: float) -> float:
+    """The share of the machine's CPU time between two readings of its clocks that is not `own`.
+
+    Args:
+        before: seconds of all cores together by kind (`user`, `system`, `idle` …).
+        after: the same, later.
+        own: CPU seconds between them that are not others'.
+    """
     # `guest` is in `user` already; time that a hypervisor gave to other machines (`steal`) is used by others.
     kinds = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
-    spent = {kind: getattr(after, kind, 0.0) - getattr(before, kind, 0.0) for kind in kinds}
+    spent = {kind: after.get(kind, 0.0) - before.get(kind, 0.0) for kind in kinds}
     total = sum(spent.values())
     if total <= 0.0:
         return 0.0
-    used = total - spent["idle"] - spent["iowait"] - (own_after - own_before)
-    return min(1.0, max(0.0, used / total))
+    return min(1.0, max(0.0, (total - spent["idle"] - spent["iowait"] - own) / total))
 
 
 def cgroup_limits(
