@@ -89,7 +89,7 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
-check lint-imports
+check lint-imports --no-logo
 say "checks done after $((SECONDS - started)) s${failed:+; failed: $(IFS=,; echo "${failed[*]}")}"
 say "pytest $*"
 code=0
