@@ -136,25 +136,28 @@ def _continuing(pieces: list[_Piece], entry_point: str | None, signature: str) -
     head = signature.rstrip() + "\n"
     last = head.rstrip("\n").rsplit("\n", 1)[-1]
     indent = last[: len(last) - len(last.lstrip())] or "    "
+    begun = _piece(signature).tree
+    given = len(_body(begun, entry_point)) if begun else 0
     for piece in reversed(pieces):
         body = piece.text.strip("\n")
         flush = textwrap.indent(textwrap.dedent(body), indent)
         stripped = indent + body.lstrip()
         for candidate in dict.fromkeys([body, flush, stripped]):
             whole = _prefix(head + candidate)
-            if whole and whole.tree and _has_body(whole.tree, entry_point):
+            if whole and whole.tree and any(map(_does_something, _body(whole.tree, entry_point)[given:])):
                 return trimmed(whole.text, whole.tree, entry_point)
     return None
 
 
-def _has_body(tree: ast.Module, entry_point: str) -> bool:
-    """Whether the entry point's definition does more than stand there with its documentation."""
-    return any(
-        not isinstance(statement, ast.Expr) or isinstance(statement.value, (ast.Yield, ast.YieldFrom))
-        for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == entry_point
-        for statement in node.body
-    )
+def _body(tree: ast.Module, entry_point: str) -> list[ast.stmt]:
+    """The statements in the entry point's definition."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return next((node.body for node in tree.body if isinstance(node, definitions) and node.name == entry_point), [])
+
+
+def _does_something(statement: ast.stmt) -> bool:
+    """Whether it is more than documentation, or a word that happens to parse."""
+    return not isinstance(statement, ast.Expr) or isinstance(statement.value, (ast.Yield, ast.YieldFrom))
 
 
 def _broken(fenced: list[_Piece], prose: list[str], entry_point: str | None) -> str | None:

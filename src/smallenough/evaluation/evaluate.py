@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from smallenough.evaluation.judge import Fault, Verdict, judge
 from smallenough.evaluation.plain import shown
-from smallenough.evaluation.process import Answer, Ask, Solution, death, run_job
+from smallenough.evaluation.process import Ask, Reply, Solution, death, run_job
 from smallenough.evaluation.split import Split, split
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Execution, Limits, Problem, Test, TestResult
@@ -76,17 +76,17 @@ class Planned:
             return Ask(index, self.split.sources, "values", self.test.setup)
         return Ask(index, (self.test.code,), "run", self.test.setup)
 
-    def verdict(self, answer: Answer) -> Verdict:
+    def verdict(self, reply: Reply) -> Verdict:
         """What the test comes to, by what came back."""
         if self.split:
-            return judge(self.split.condition, answer.values, self.split.sources)
-        failed = next((value for value in answer.values if isinstance(value, Fault)), None)
+            return judge(self.split.condition, reply.values, self.split.sources)
+        failed = next((value for value in reply.values if isinstance(value, Fault)), None)
         if failed:
             return Verdict(failed)
         if self.test.output is None:
             return Verdict(None)
-        expected, actual = _lines(self.test.output), _lines(answer.output)
-        if expected == actual and not answer.cut:
+        expected, actual = _lines(self.test.output), _lines(reply.output)
+        if expected == actual and not reply.cut:
             return Verdict(None)
         shown_expected, shown_actual = shown("\n".join(expected)), shown("\n".join(actual))
         message = f"expected the output {shown_expected}, got {shown_actual}"
@@ -101,10 +101,10 @@ def plan(test: Test, problem: Problem, setup: str) -> Planned:
     return Planned(test, split(test.code, roots, f"{setup}\n{test.setup}", problem.kind == "class"))
 
 
-def result_of(planned: Planned, outcome: Answer | Fault, code: str) -> TestResult:
+def result_of(planned: Planned, outcome: Reply | Fault, code: str) -> TestResult:
     """The record of one test."""
     verdict = Verdict(outcome) if isinstance(outcome, Fault) else planned.verdict(outcome)
-    answer = None if isinstance(outcome, Fault) else outcome
+    reply = None if isinstance(outcome, Fault) else outcome
     fault = verdict.fault
     return TestResult(
         planned.test.code,
@@ -113,8 +113,8 @@ def result_of(planned: Planned, outcome: Answer | Fault, code: str) -> TestResul
         message=_message(fault, code) if fault else "",
         expected=verdict.expected,
         actual=verdict.actual,
-        output=answer.output[:_OUTPUT_SHOWN] if answer else "",
-        seconds=answer.seconds if answer else None,
+        output=reply.output[:_OUTPUT_SHOWN] if reply else "",
+        seconds=reply.seconds if reply else None,
         exposed=planned.exposed,
     )
 
@@ -140,7 +140,7 @@ class Session:
     sandbox: Sandbox
     limits: Limits
     executions: list[Execution] = field(default_factory=list)
-    outcomes: dict[int, Answer | Fault] = field(default_factory=dict)
+    outcomes: dict[int, Reply | Fault] = field(default_factory=dict)
     compiles: bool = True
 
     def evaluate(self) -> Evaluation:
@@ -177,13 +177,13 @@ class Session:
                 self.compiles = self.compiles and not (failed.error == "SyntaxError" and failed.line is not None)
                 self.outcomes.update((ask.index, failed) for ask in asks)
                 return
-            answers = {index: answer for (_, index), answer in run.answers.items()}
-            self.outcomes.update((ask.index, answers[ask.index]) for ask in asks if ask.index in answers)
+            replies = {index: reply for (_, index), reply in run.replies.items()}
+            self.outcomes.update((ask.index, replies[ask.index]) for ask in asks if ask.index in replies)
             hung = any(
-                isinstance(value, Fault) and value.error == "Timeout" for a in answers.values() for value in a.values
+                isinstance(value, Fault) and value.error == "Timeout" for a in replies.values() for value in a.values
             )
-            asks = [ask for ask in asks if ask.index not in answers]
-            if asks and not (run.ended and answers):
+            asks = [ask for ask in asks if ask.index not in replies]
+            if asks and not (run.ended and replies):
                 self.outcomes[asks.pop(0).index] = death(run.execution)
                 failures += 1
             else:

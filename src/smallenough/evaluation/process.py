@@ -43,7 +43,7 @@ class Solution:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What came back of one test."""
 
     values: tuple[Any, ...]
@@ -65,7 +65,7 @@ class Run:
     execution: Execution
     loads: dict[int, Fault | None] = field(default_factory=dict)
     """By solution: None, or why it could not be executed."""
-    answers: dict[Key, Answer] = field(default_factory=dict)
+    replies: dict[Key, Reply] = field(default_factory=dict)
     ended: bool = False
     """Whether the driver came to its own end; else the process died under the test that it was at."""
 
@@ -149,13 +149,13 @@ def _take(run: Run, fields: list[Json]) -> None:
             case ["loaded", int(number), outcome]:
                 run.loads.setdefault(number, None if outcome is None else _fault(outcome))
             case ["test", int(number), int(index), str(seconds), output, bool(cut), list(outcomes)]:
-                answer = Answer(
+                reply = Reply(
                     tuple(decode(outcome[1]) if outcome[0] == "v" else _fault(outcome) for outcome in outcomes),
                     float.fromhex(seconds),
                     bytes.fromhex(output).decode("utf-8", "replace"),
                     cut,
                 )
-                run.answers.setdefault((number, index), answer)
+                run.replies.setdefault((number, index), reply)
     except (Malformed, TypeError, ValueError, LookupError, OverflowError):
         return
 

@@ -31,7 +31,7 @@ def run_reference_times(
     """Runs each task's reference on all of the task's tests.
 
     Args:
-        tasks: those without a reference are left out of the answer.
+        tasks: those without a reference are left out of the reply.
         sandbox: where the references run.
         limits: what one process may use.
 
@@ -61,10 +61,10 @@ def _run_together(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> di
     run = run_job([_solution(*pair) for pair in zip(tasks, plans, strict=True)], sandbox, limits)
     evaluations: dict[str, Evaluation] = {}
     for number, (task, planned) in enumerate(zip(tasks, plans, strict=True)):
-        answers = [run.answers.get((number, index)) for index in range(len(planned))]
-        pairs = [(test, answer) for test, answer in zip(planned, answers, strict=True) if answer is not None]
+        replies = [run.replies.get((number, index)) for index in range(len(planned))]
+        pairs = [(test, reply) for test, reply in zip(planned, replies, strict=True) if reply is not None]
         if len(pairs) == len(planned):
-            results = tuple(result_of(test, answer, task.reference or "") for test, answer in pairs)
+            results = tuple(result_of(test, reply, task.reference or "") for test, reply in pairs)
             evaluations[task.id] = Evaluation(results, syntax_valid=True, sandbox=run.execution.sandbox)
     return evaluations
 

@@ -102,10 +102,12 @@ def split_check(source: str, entry_point: str) -> list[Test] | None:
 
 
 def _is_idle(node: ast.stmt) -> bool:
-    """Documentation, `pass`, HumanEval's METADATA."""
+    """Documentation, `pass`, a bare name, HumanEval's METADATA."""
     if isinstance(node, ast.Assign):
         return all(isinstance(target, ast.Name) and target.id == "METADATA" for target in node.targets)
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    return isinstance(node, ast.Pass) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, (ast.Constant, ast.Name))
+    )
 
 
 def _renamed(node: ast.expr, old: str, new: str) -> ast.expr:
