@@ -87,7 +87,7 @@ class Journal:
         line = encode(event) + b"\n"
         try:
             with self._write_lock:
-                _write_all(self._file.fileno(), line)
+                write_all(self._file.fileno(), line)
                 self._written += 1
                 mine = self._written
             with self._sync_lock:
@@ -124,7 +124,7 @@ def _hold(path: Path, refusal: str) -> portalocker.Lock:
     return lock
 
 
-def _write_all(file: int, data: bytes) -> None:
+def write_all(file: int, data: bytes) -> None:
     """Writes all of `data` or, where the disk refuses a part, none of it."""
     start = os.fstat(file).st_size
     view = memoryview(data)
@@ -179,7 +179,7 @@ def read(folder: Path, offset: int = 0) -> Iterator[tuple[int, Event]]:
     Raises:
         JournalError: there is no journal, or a line within it is damaged; names file and line.
     """
-    path = folder / _EVENTS
+    path, whole = folder / _EVENTS, offset == 0
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -192,7 +192,7 @@ def read(folder: Path, offset: int = 0) -> Iterator[tuple[int, Event]]:
                 except JournalError as error:
                     if file.read(1) == b"":
                         return
-                    place = f"line {number}" if offset == 0 else f"byte {offset}"
+                    place = f"line {number}" if whole else f"byte {offset}"
                     raise JournalError(f"{path}, {place}: {error}") from error
                 offset = end
                 yield offset, event

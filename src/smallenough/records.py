@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 Json: TypeAlias = Any
 """A value that JSON can hold: None, bool, int, float, str, list, dict with string keys."""
@@ -38,6 +38,7 @@ def digest(value: Json) -> str:
 class Test:
     """One check of a solution."""
 
+    __test__: ClassVar = False  # pytest shall not take it for one of its own
     code: str
     """An assertion (`assert f(2) == 4`), or, where `output` is given, a statement that prints."""
     setup: str = ""
@@ -294,6 +295,7 @@ class Execution:
 class TestResult:
     """What became of one test."""
 
+    __test__: ClassVar = False
     code: str
     """The test as it was written."""
     passed: bool
@@ -377,6 +379,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a scorer sees: a step, with what decides about it. It exists only when the trial has ended."""
+
+    step: Step
+    hidden: Evaluation | None = None
+    """On the tests that decide; None: there are none, or the step was not checked."""
+    reference_seconds: float | None = None
+    """Time of the reference solution's calls in the tests that decide; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """A named number with its scorer's version. A value of None is 'not measured', never 0."""
 
@@ -440,6 +453,7 @@ class TrialKey:
 
 __all__ = [
     "Action",
+    "Answer",
     "Arm",
     "Ask",
     "Completion",

@@ -103,7 +103,7 @@ class Branching:
         moves = self._moves()
         turn = (level - 1) * self.options.width + branch
         note, messages = "resample", self.prompts.first(problem)
-        if moves:
+        if moves and not parent.passed:
             note, move = moves[turn % len(moves)]
             messages = move(problem, parent, turn // len(moves) + 1)
         sampling = self._sampling(level, seed + 1 + turn)
