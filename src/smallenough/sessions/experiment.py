@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,7 +17,7 @@ from pathlib import Path
 import smallenough
 from smallenough import journal
 from smallenough.errors import InputError, JournalError
-from smallenough.evaluation import run_references
+from smallenough.evaluation import run_reference_times
 from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
@@ -99,6 +100,16 @@ def resume(
         return _carry_out(prepared, book, progress, control, observe)
 
 
+def standing(folder: Path) -> tuple[Plan, dict[str, int]]:
+    """A session's plan, and how many trials of each arm have ended.
+
+    Raises:
+        JournalError: there is no readable journal.
+    """
+    progress, plan, _ = _read(folder)
+    return plan, dict(Counter(key.arm for key in progress.finished))
+
+
 def _carry_out(
     prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe
 ) -> SessionResult:
@@ -127,7 +138,7 @@ def _references(prepared: Prepared) -> Mapping[str, float]:
         InputError: one fails its own tests; all that fail are named.
     """
     tasks = [task for task in prepared.suite.tasks if task.reference]
-    found = run_references(tasks, prepared.sandbox, prepared.plan.limits)
+    found = run_reference_times(tasks, prepared.sandbox, prepared.plan.limits)
     broken = [
         f"task {name!r}: its reference fails {failure.code!r}: {failure.error} {failure.message}".rstrip()
         for name, timed in found.items()

@@ -119,10 +119,10 @@ def make_client(provider: str, model: str, urls: Sequence[str] = ()) -> ModelCli
     kind: Any = plugins.load("models", provider)
     if provider == "replay":
         client: ModelClient = kind.from_file(model)
-        return client
-    if len(urls) > 1:
-        return BalancedClient([kind(url) for url in urls])
-    client = kind(urls[0] if urls else None)
+    elif len(urls) > 1:
+        client = BalancedClient([kind(url) for url in urls])
+    else:
+        client = kind(urls[0] if urls else None)
     return client
 
 

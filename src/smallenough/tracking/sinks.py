@@ -269,7 +269,7 @@ def _rows(
 def tags_of(run: RunRecord, parent: str | None) -> dict[str, str]:
     """A run's tags, with those by which MLflow nests and attributes it."""
     nested = {"mlflow.parentRunId": parent} if parent else {}
-    return {**run.tags, **nested, "mlflow.user": _user(), "mlflow.source.name": "smallenough"}
+    return {**run.tags, **nested, "mlflow.user": user(), "mlflow.source.name": "smallenough"}
 
 
 def metric_rows(run: RunRecord) -> list[tuple[str, float, int, int]]:
@@ -279,7 +279,8 @@ def metric_rows(run: RunRecord) -> list[tuple[str, float, int, int]]:
     return single + [(name, value, _milliseconds(stamp), step) for name, value, stamp, step in run.series]
 
 
-def _user() -> str:
+def user() -> str:
+    """Who the runs belong to, by MLflow's tag `mlflow.user`."""
     import getpass
 
     try:

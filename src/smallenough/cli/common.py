@@ -1,0 +1,57 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from smallenough.tracking.store import Store
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def store_options(command: _Command) -> _Command:
+    """Adds `--store` and `--tracking-uri`."""
+    command = click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="SMALLENOUGH_STORE",
+        help="Folder of the local store and of all journals.  [default: mlruns]",
+    )(command)
+    return click.option(
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow tracking URI.  [default: SQLite in the local store]",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """Adds `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
+def open_store(store: Path | None, tracking_uri: str | None) -> Store:
+    """The store in force; tells how it was chosen where that needs telling."""
+    from smallenough.tracking.store import Store
+
+    found = Store.resolve(tracking_uri or None, store)
+    if found.notice:
+        click.echo(f"note: {found.notice}", err=True)
+    return found
+
+
+def print_json(value: Any) -> None:
+    """Prints a value, or a frozen record, as JSON."""
+
+    def plain(item: Any) -> Any:
+        if is_dataclass(item) and not isinstance(item, type):
+            return asdict(item)
+        return str(item)
+
+    click.echo(json.dumps(value, default=plain, ensure_ascii=False, indent=2))

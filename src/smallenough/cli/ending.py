@@ -1,0 +1,95 @@
+"""What is shown when a session ends: how it ended, what is left to write to MLflow, the comparison, what to do next."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from smallenough import journal
+from smallenough.cli.common import print_json
+from smallenough.errors import SmallenoughError
+from smallenough.tracking.writer import WriterState, left
+
+if TYPE_CHECKING:
+    from smallenough.sessions.experiment import SessionResult
+    from smallenough.tracking.store import Store
+
+_CODES = {"completed": 0, "interrupted": 130, "failed": 3}
+
+
+def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: bool) -> int:
+    """Waits for MLflow, shows what came of the session, and returns the exit code."""
+    behind = wait_for_writer(result, quiet=as_json)
+    shown: dict[str, Any] = {"session": result.session, "status": result.status, "left_bytes": behind}
+    if not as_json:
+        click.echo(
+            f"session {result.session}: {result.status}{f' ({result.reason})' if result.reason else ''}", err=True
+        )
+        if behind:
+            state = WriterState.read(result.folder)
+            why = state.error if state else f"no writer came up; see {result.folder / 'writer.log'}"
+            click.echo(f"{behind} bytes of the journal are not in MLflow yet: {why}", err=True)
+            click.echo(f"write them with: smallenough flush {result.session}", err=True)
+    try:
+        if answers:
+            shown["answers"] = _answers(result, as_json=as_json)
+        else:
+            shown["comparison"] = _comparison(result, store, as_json=as_json, log=not behind)
+    except SmallenoughError as error:
+        if result.status == "completed":
+            raise
+        click.echo(f"no comparison: {error}", err=True)
+    if as_json:
+        print_json(shown)
+    else:
+        if result.status != "completed":
+            click.echo(f"go on with it: smallenough resume {result.session}", err=True)
+        click.echo("look at every run: smallenough ui", err=True)
+    return _CODES[result.status]
+
+
+def wait_for_writer(result: SessionResult, *, quiet: bool) -> int:
+    """Waits until MLflow holds the session or can't be reached; returns the bytes of the journal that are left."""
+    shown = Console(stderr=True, quiet=quiet)
+    best, since = left(result.folder), time.monotonic()
+    with shown.status("writing to MLflow …") as status:
+        while best:
+            state = WriterState.read(result.folder)
+            if (state and state.error) or time.monotonic() - since > 60:
+                break
+            time.sleep(0.1)
+            if (now := left(result.folder)) < best:
+                best, since = now, time.monotonic()
+                status.update(f"writing to MLflow: {best} bytes of the journal are left …")
+    return left(result.folder)
+
+
+def _comparison(result: SessionResult, store: Store, *, as_json: bool, log: bool) -> Any:
+    from smallenough.sessions.compare import compare_sessions
+
+    found = compare_sessions(store, [result.session], log=log)
+    if as_json:
+        return found.data
+    click.echo(found.table)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    return None
+
+
+def _answers(result: SessionResult, *, as_json: bool) -> dict[str, str]:
+    """The answers of a free task, side by side."""
+    answers: dict[str, str] = {}
+    for _, event in journal.read(result.folder):
+        if event.kind == "attempt_finished" and event.completion is not None:
+            answers[event.key.arm] = event.completion.text
+    if not as_json:
+        from rich.columns import Columns
+        from rich.panel import Panel
+        from rich.text import Text
+
+        panels = [Panel(Text(text.strip()), title=arm) for arm, text in answers.items()]
+        Console().print(Columns(panels, equal=True, expand=True))
+    return answers

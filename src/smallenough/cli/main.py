@@ -1,0 +1,90 @@
+"""`smallenough`, and `python run_experiments.py`, which is the same.
+
+Exit codes: 0 done; 2 what was asked for is wrong; 3 something around the models failed (a server, the sandbox, the
+tracking store, the disk); 130 interrupted, and everything until then is saved; 1 a fault of smallenough itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+import smallenough
+from smallenough.errors import SmallenoughError
+
+_COMMANDS = {
+    "run": "Run models on tasks, and compare them (the default: `smallenough --model NAME` will do).",
+    "resume": "Go on with a session that was interrupted.",
+    "sessions": "List sessions, the newest first.",
+    "compare": "Compare the arms of sessions.",
+    "flush": "Write to MLflow what a session could not write while it ran.",
+    "tasks": "List, show, import and export tasks.",
+    "models": "List models: what is there, what is missing, how to get it.",
+    "doctor": "Check every part, and say how to mend what is broken.",
+    "ui": "Open MLflow's UI on the right store.",
+}
+
+
+class _Commands(click.Group):
+    """Loads a command when it is asked for; what names no command is for `run`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"smallenough.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = next(iter(args), "")
+        if first not in (*_COMMANDS, "--help", "-h", "--version"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(smallenough.__version__, prog_name="smallenough")
+def cli() -> None:
+    """Find the smallest language model that is good enough, with the evidence in MLflow.
+
+    Runs models on tasks under the same conditions, runs what they write in a sandbox, measures what they get right
+    and what they cost, and tracks every step.
+
+    \b
+    A first comparison on the built-in tasks:
+      smallenough --large-model mistral --small-model smollm2 --quick-test
+    Look at it:
+      smallenough compare
+      smallenough ui
+
+    Exit codes: 0 done, 2 wrong input, 3 failed infrastructure, 130 interrupted (all is saved), 1 a fault of
+    smallenough itself.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line, and ends the process with the documented exit code."""
+    try:
+        code = cli.main(args=arguments, prog_name="smallenough", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except SmallenoughError as error:
+        click.echo(f"smallenough: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,331 @@
+"""`smallenough run`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smallenough.cli.common import json_option, open_store, print_json, store_options
+
+if TYPE_CHECKING:
+    from smallenough.records import Sampling, Suite
+    from smallenough.sessions.prepare import Prepared, Settings, Wish
+    from smallenough.tracking.store import Store
+
+_LONG = 3600.0
+"""Seconds after which `run` asks first."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line's options, as they were given."""
+
+    config: Path | None
+    large_model: tuple[str, ...]
+    small_model: tuple[str, ...]
+    model: tuple[str, ...]
+    suite: str | None
+    task: str | None
+    task_type: tuple[str, ...]
+    all: bool
+    limit: int | None
+    categories: tuple[str, ...]
+    repeats: int | None
+    strategy: tuple[str, ...]
+    max_depth: int | None
+    temperature: float | None
+    max_tokens: int | None
+    url: tuple[str, ...]
+    concurrency: int | None
+    sandbox: str | None
+    seed: int | None
+    timeout: float | None
+    experiment: str | None
+    quick_test: bool
+    dry_run: bool
+    import_data: bool
+    jsonl_file: Path | None
+    no_clear: bool
+    yes: bool
+    as_json: bool
+    store: Path | None
+    tracking_uri: str | None
+
+
+@click.command("run", short_help="Run models on tasks, and compare them.")
+@click.option(
+    "--large-model",
+    multiple=True,
+    metavar="NAME",
+    help="A model to use as it is (strategy `single`); the first is the baseline.",
+)
+@click.option(
+    "--small-model", multiple=True, metavar="NAME", help="A model to run as it is and with adaptive branching."
+)
+@click.option(
+    "--model",
+    multiple=True,
+    metavar="NAME",
+    help="A model to run with each --strategy. A bare name is Ollama's; `PROVIDER:NAME` is another's.",
+)
+@click.option(
+    "--strategy",
+    multiple=True,
+    metavar="SPEC",
+    help="`single`, `branching`, or with options: `branching:feedback=off,width=1`. Repeatable: each gives an arm.  "
+    "[default: single; for small models single and branching]",
+)
+@click.option("--max-depth", type=click.IntRange(0), help="Levels of branching after the first attempt.")
+@click.option(
+    "--suite",
+    metavar="NAME",
+    help="Tasks: `basics` (built in), `humaneval`, `mbpp`, an imported suite, or a file.  [default: basics]",
+)
+@click.option(
+    "--task", metavar="TEXT", help="One free task in your own words, without tests: the answers are shown side by side."
+)
+@click.option(
+    "--task-type", multiple=True, metavar="ID", help="One task of the suite (prime, fibonacci, …). Repeatable."
+)
+@click.option("--all", is_flag=True, help="Every task of the suite (the default, unless tasks are named or limited).")
+@click.option("--limit", type=click.IntRange(1), help="So many tasks at most, spread evenly over the categories.")
+@click.option(
+    "--categories", multiple=True, metavar="NAME", help="Only these categories. Repeatable, or separated by commas."
+)
+@click.option("--quick-test", is_flag=True, help="One task a category.")
+@click.option("--repeats", type=click.IntRange(1), help="How often each arm tries each task.  [default: 1]")
+@click.option(
+    "--temperature", type=click.FloatRange(0, 2), help="Sampling temperature.  [default: the model's, by the catalogue]"
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(1), help="Longest answer in tokens.  [default: the model's, by the catalogue]"
+)
+@click.option(
+    "--url",
+    multiple=True,
+    metavar="URL",
+    help="An Ollama server; several share the work.  [default: OLLAMA_HOST, else localhost:11434]",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    help="Requests in flight at the same time; timings are cleanest with 1.  [default: 1]",
+)
+@click.option(
+    "--sandbox",
+    metavar="NAME",
+    help="Where solutions run: `bubblewrap`, or `subprocess` (limits only, no isolation).  [default: bubblewrap]",
+)
+@click.option("--seed", type=int, help="Seed of all sampling.  [default: 0]")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that one inference may take.  [default: 300]"
+)
+@click.option(
+    "--experiment", metavar="NAME", envvar="MLFLOW_EXPERIMENT_NAME", help="MLflow experiment.  [default: smallenough]"
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="An experiment file (see experiments/); flags given here go before it.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Check everything, count trials and inferences, estimate the time; ask no model."
+)
+@click.option(
+    "--import-data",
+    is_flag=True,
+    help="Import --jsonl-file as the suite named by --suite; run it too if models are named.",
+)
+@click.option(
+    "--jsonl-file", type=click.Path(path_type=Path), metavar="FILE", help="The file or folder for --import-data."
+)
+@click.option(
+    "--no-clear", is_flag=True, help="With --import-data: keep the suite's tasks, and add or replace those in the file."
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before more than an hour.")
+@json_option
+@store_options
+def command(**given: Any) -> int:
+    """Run models on tasks under the same conditions, and compare them.
+
+    \b
+    A large model as it is against a small one, as it is and with branching:
+      smallenough run --large-model mistral --small-model smollm2:135m
+    One task, one minute:
+      smallenough run --model smollm2:135m --task-type prime
+    What does the feedback add?
+      smallenough run --model phi3:mini --strategy branching --strategy branching:feedback=off
+    Your own question, answers side by side:
+      smallenough run --model mistral --model smollm2 --task "Explain recursion in one sentence."
+
+    Everything is checked before the first model is asked. Ctrl-C once finishes what is in flight, twice stops at
+    once; `smallenough resume SESSION` goes on either way.
+    """
+    return _run(Options(**given))
+
+
+def _run(options: Options) -> int:
+    from smallenough.sessions.prepare import prepare
+
+    store = open_store(options.store, options.tracking_uri)
+    if options.import_data:
+        _import(options, store)
+        if not (options.model or options.large_model or options.small_model):
+            return 0
+    settings, wishes, suite = _wanted(options, store)
+    prepared = prepare(suite, wishes, settings)
+    if options.dry_run:
+        _show_dry_run(options, prepared, store)
+        return 0
+    _ask_first(options, prepared, store)
+    return _carry_out(options, prepared, store)
+
+
+# ------------------------------------------------------------------------------------------------ what is wanted
+
+
+def _wanted(options: Options, store: Store) -> tuple[Settings, list[Wish], Suite]:
+    from smallenough.config import ExperimentFile, load_experiment
+    from smallenough.records import Sampling
+    from smallenough.sessions.prepare import Settings
+    from smallenough.sessions.suites import free_task, open_suite
+    from smallenough.tasks.select import select
+
+    file = load_experiment(options.config) if options.config else ExperimentFile()
+    told = {field.name: getattr(options, field.name, None) for field in fields(Settings)}
+    given = {name: value for name, value in told.items() if value is not None}
+    base = {
+        name: getattr(file, name)
+        for name in ("repeats", "seed", "concurrency", "sandbox", "timeout", "urls", "weights", "fail_on_error")
+    }
+    settings = Settings(
+        **{**base, "experiment": file.experiment.name, **given, **({"urls": options.url} if options.url else {})}
+    )
+    sampling = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
+    wishes = _wishes(options, file, sampling)
+    suite: Suite
+    if options.task is not None:
+        return settings, wishes, free_task(options.task)
+    part = file.suite
+    if options.suite:
+        suite = open_suite(options.suite, store)
+    else:
+        suite = open_suite(part.source, store, path=part.path, ids=part.ids, protocol=part.protocol)
+    categories = [name for text in options.categories for name in text.split(",") if name] or list(part.categories)
+    suite = select(
+        suite,
+        ids=options.task_type,
+        categories=categories,
+        limit=None if options.all else options.limit or part.limit,
+        quick=options.quick_test,
+    )
+    return settings, wishes, suite
+
+
+def _wishes(options: Options, file: Any, sampling: Sampling) -> list[Wish]:
+    from smallenough.options import parse_spec
+    from smallenough.records import Sampling
+    from smallenough.sessions.prepare import Wish
+
+    def specs(texts: tuple[str, ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
+        found = [parse_spec(text) for text in texts]
+        depth = {} if options.max_depth is None else {"max_depth": options.max_depth}
+        return tuple((name, {**(depth if name == "branching" else {}), **more}) for name, more in found)
+
+    wishes = [
+        Wish(name, specs(("single",)), "large", sampling, baseline=place == 0)
+        for place, name in enumerate(options.large_model)
+    ]
+    wishes += [
+        Wish(name, specs(options.strategy or ("single", "branching")), "small", sampling)
+        for name in options.small_model
+    ]
+    wishes += [Wish(name, specs(options.strategy or file.strategies), None, sampling) for name in options.model]
+    if not wishes:
+        for part in file.models:
+            own = sampling.over(Sampling(part.temperature, part.top_p, part.max_tokens, context=part.context))
+            wishes.append(
+                Wish(
+                    part.name,
+                    specs(options.strategy or part.strategies or file.strategies),
+                    part.size_class,
+                    own,
+                    part.baseline,
+                )
+            )
+    return wishes
+
+
+def _import(options: Options, store: Store) -> None:
+    from smallenough.sessions.suites import import_file
+
+    if options.jsonl_file is None:
+        raise click.UsageError("--import-data needs --jsonl-file FILE")
+    suite = import_file(
+        store,
+        options.jsonl_file,
+        options.suite or options.jsonl_file.stem,
+        merge=options.no_clear,
+        sandbox=options.sandbox or "bubblewrap",
+    )
+    click.echo(
+        f"suite {suite.name}, version {suite.version}: {len(suite.tasks)} tasks, digest {suite.digest}",
+        err=options.as_json,
+    )
+
+
+# ---------------------------------------------------------------------------------------------- before it begins
+
+
+def _show_dry_run(options: Options, prepared: Prepared, store: Store) -> None:
+    from smallenough.cli.progress import duration
+    from smallenough.sessions.estimate import estimate
+
+    found = estimate(prepared.plan, store.journals)
+    if options.as_json:
+        print_json({"plan": prepared.plan, "estimate": found})
+        return
+    plan = prepared.plan
+    click.echo(f"suite {plan.suite}: {len(plan.task_ids)} tasks, digest {plan.suite_digest}")
+    for arm in plan.arms:
+        click.echo(f"  {arm.name}{' (baseline)' if arm.baseline else ''}")
+    click.echo(f"{plan.trials} trials, {found.least} to {found.most} inferences")
+    known = (
+        "no earlier session to estimate the time from"
+        if found.seconds is None
+        else f"about {duration(found.seconds)}, by {found.basis}"
+    )
+    click.echo(known)
+    click.echo("everything is in order; nothing was asked")
+
+
+def _ask_first(options: Options, prepared: Prepared, store: Store) -> None:
+    from smallenough.cli.progress import duration
+    from smallenough.sessions.estimate import estimate
+
+    found = estimate(prepared.plan, store.journals)
+    if options.yes or found.seconds is None or found.seconds <= _LONG:
+        return
+    text = f"this will take about {duration(found.seconds)}, by {found.basis}"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text}; give --yes to start it all the same")
+    click.confirm(f"{text}. Start?", abort=True, err=True)
+
+
+# ------------------------------------------------------------------------------------------------- carrying out
+
+
+def _carry_out(options: Options, prepared: Prepared, store: Store) -> int:
+    from smallenough.cli.ending import show_end
+    from smallenough.cli.progress import SessionProgress
+    from smallenough.sessions import experiment
+
+    plan = prepared.plan
+    with SessionProgress(plan, quiet=options.as_json) as progress:
+        progress.say(f"{plan.trials} trials: {len(plan.arms)} arms on {len(plan.task_ids)} tasks of suite {plan.suite}")
+        result = experiment.run(prepared, store, progress.observe, progress.say)
+    return show_end(result, store, as_json=options.as_json, answers=options.task is not None)
