@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from smallenough.records import (
     Action,
+    Answer,
     Completion,
     Execution,
     Limits,
@@ -109,8 +110,8 @@ class Scorer(Protocol):
     name: str
     version: str
 
-    def score(self, task: Task, step: Step, ask: AskModel | None = None) -> list[Score]:
-        """The scores of one step.
+    def score(self, task: Task, answer: Answer, ask: AskModel | None = None) -> list[Score]:
+        """The scores of one step of a trial that has ended.
 
         Raises:
             ScorerError: the scorer failed; recorded as such, never as a 0.

@@ -1,1 +1,20 @@
-"""TODO."""
+"""What is measured of answers, trials and arms: scorers, the collector that runs them, and what is derived."""
+
+from smallenough.metrics.collector import MetricsCollector
+from smallenough.metrics.derive import AttemptFacts, TrialFacts, arm_metrics, derive_trial, trial_metrics
+from smallenough.metrics.efficiency import EfficiencyWeights, efficiency
+from smallenough.metrics.names import COUNTS, TRIAL_METRICS, Metric
+
+__all__ = [
+    "COUNTS",
+    "TRIAL_METRICS",
+    "AttemptFacts",
+    "EfficiencyWeights",
+    "Metric",
+    "MetricsCollector",
+    "TrialFacts",
+    "arm_metrics",
+    "derive_trial",
+    "efficiency",
+    "trial_metrics",
+]

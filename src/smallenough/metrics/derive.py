@@ -1,0 +1,216 @@
+"""Derives the metrics of a trial from its events, and an arm's from those of its trials. Pure.
+
+None, or a name that is missing, is 'not measured'. A sum is known only where every part is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from smallenough.events import Scored, TrialFinished
+from smallenough.metrics.efficiency import EfficiencyWeights, efficiency
+from smallenough.metrics.names import TRIAL_METRICS, per_solved
+from smallenough.records import Ask, Completion, Json, Outcome, Score, Step, Usage
+from smallenough.trial import Trial
+
+_USAGE_COSTS = ("cpu_seconds", "energy_joules", "gpu_energy_joules")
+_SOLVED: Mapping[Outcome, float] = {"solved": 1.0, "unsolved": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """What an attempt was and consumed."""
+
+    index: int
+    """Place of its action in the trial."""
+    parent: int | None = None
+    completion: Completion | None = None
+    """None: the model's server failed."""
+    usage: Usage | None = None
+    """None: not monitored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """What a trial's metrics are derived from."""
+
+    attempts: Sequence[AttemptFacts]
+    steps: Sequence[Step]
+    scored: Sequence[Scored]
+    outcome: Outcome
+    chosen: int | None = None
+    """Index of the step that is the answer."""
+    wall_seconds: float | None = None
+
+    @classmethod
+    def of(cls, trial: Trial, finished: TrialFinished) -> TrialFacts:
+        """Of a trial that has ended."""
+        attempts = [
+            AttemptFacts(index, _parent(trial, index), attempt.completion, attempt.usage)
+            for index, attempt in sorted(trial.attempts.items())
+        ]
+        started = min((attempt.started for attempt in trial.attempts.values()), default=None)
+        wall = None if started is None else max(finished.time - started, 0.0)
+        return cls(attempts, trial.steps, finished.scored, finished.outcome, finished.chosen, wall)
+
+
+def trial_metrics(trial: Trial, finished: TrialFinished, weights: Mapping[str, float]) -> dict[str, float | None]:
+    """Every metric of a trial, and the scores of other scorers under their own names.
+
+    Args:
+        trial: the trial, all its events taken in.
+        finished: how it ended.
+        weights: the efficiency weights that differ from the defaults.
+
+    Raises:
+        InputError: the weights are not what they should be.
+    """
+    return derive_trial(TrialFacts.of(trial, finished), EfficiencyWeights.of(weights))
+
+
+def derive_trial(facts: TrialFacts, weights: EfficiencyWeights) -> dict[str, float | None]:
+    """Every metric of a trial, and the scores of other scorers under their own names."""
+    derived = {
+        **_scores_of(facts),
+        **_inference(facts),
+        **_usage(facts.attempts),
+        "wall_seconds": facts.wall_seconds,
+        "branching_depth": _depth(facts),
+        "sandbox_runs": _sandbox_runs(facts),
+    }
+    derived["efficiency"] = efficiency(derived, weights)
+    named = {metric.name: derived.pop(metric.name, None) for metric in TRIAL_METRICS}
+    return {**named, **derived}
+
+
+def arm_metrics(trials: Sequence[Mapping[str, Json]], usage: Usage | None = None) -> dict[str, float]:
+    """An arm's metrics, those that were measured. Trials that failed for no fault of the answer are only counted.
+
+    Args:
+        trials: each trial's metrics, with its `outcome`.
+        usage: what the arm's model consumed, measured over the whole arm; the trials' shares, where it is None.
+    """
+    valid = [trial for trial in trials if not str(trial.get("outcome")).endswith("_failed")]
+    solved_count = sum(1 for trial in valid if trial.get("solved") == 1)
+    found: dict[str, float | None] = {
+        "trials": float(len(trials)),
+        "solved_count": float(solved_count),
+        "infrastructure_failures": float(len(trials) - len(valid)),
+    }
+    for metric in TRIAL_METRICS:
+        known = [value for trial in valid if (value := trial.get(metric.name)) is not None]
+        whole = known if len(known) == len(valid) else [None]
+        total = _measured_total(usage, metric.name)
+        if metric.arm == "sum":
+            found[metric.name] = total if total is not None else _total(whole)
+        elif metric.arm == "max":
+            found[metric.name] = total if total is not None else max(known, default=None)
+        else:
+            found[metric.name] = total if total is not None else sum(known) / len(known) if known else None
+        if metric.is_cost:
+            cost = total if total is not None else _total(whole)
+            found[per_solved(metric.name)] = cost / solved_count if cost is not None and solved_count else None
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+# ------------------------------------------------------------------------------------------------ parts of a trial
+
+
+def _scores_of(facts: TrialFacts) -> dict[str, float | None]:
+    """The chosen answer's scores, and whether the first one would have done."""
+    chosen = next((one for one in facts.scored if one.index == facts.chosen), None)
+    firsts = (_value(one.scores, "solved") for one in sorted(facts.scored, key=lambda one: one.index))
+    first = next((value for value in firsts if value is not None), None)
+    scores = {score.name: score.value for score in chosen.scores} if chosen else {}
+    solved = _SOLVED.get(facts.outcome)
+    return {**scores, "solved": solved, "first_attempt_solved": None if solved is None else first}
+
+
+def _inference(facts: TrialFacts) -> dict[str, float | None]:
+    done = [attempt.completion for attempt in facts.attempts if attempt.completion]
+    waits = [one.first_token_seconds for one in done if one.first_token_seconds is not None]
+    rated = [one for one in done if one.tokens_out is not None and one.generate_seconds]
+    generating = sum(one.generate_seconds or 0.0 for one in rated)
+    tokens_in = _total(one.tokens_in for one in done)
+    tokens_out = _total(one.tokens_out for one in done)
+    return {
+        "latency_seconds": _total(one.seconds for one in done),
+        "time_to_first_token_seconds": sum(waits) / len(waits) if waits else None,
+        "tokens_in": tokens_in,
+        "tokens_out": tokens_out,
+        "tokens_total": None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
+        "reasoning_tokens": _total(one.reasoning_tokens for one in done),
+        "tokens_per_second": sum(one.tokens_out or 0 for one in rated) / generating if generating else None,
+        "model_calls": float(len(facts.attempts)),
+    }
+
+
+def _usage(attempts: Sequence[AttemptFacts]) -> dict[str, float | None]:
+    windows = [attempt.usage for attempt in attempts if attempt.usage]
+    if not windows or len(windows) < len(attempts):
+        return {}
+    cpu_seconds = _total(one.cpu_seconds for one in windows)
+    return {
+        "cpu_seconds": cpu_seconds,
+        "cpu_percent": _mean((one.cpu_percent, one.seconds) for one in windows),
+        "peak_memory_bytes": _largest(one.peak_memory_bytes for one in windows),
+        "mean_memory_bytes": _mean((one.mean_memory_bytes, one.seconds) for one in windows),
+        "gpu_percent": _mean((one.gpu_percent, one.seconds) for one in windows),
+        "gpu_peak_memory_bytes": _largest(one.gpu_peak_memory_bytes for one in windows),
+        "energy_joules": _total(one.energy_joules for one in windows),
+        "gpu_energy_joules": _total(one.gpu_energy_joules for one in windows),
+    }
+
+
+def _depth(facts: TrialFacts) -> float | None:
+    """How many attempts the longest chain has after its first."""
+    depths: dict[int, int] = {}
+    for attempt in sorted(facts.attempts, key=lambda attempt: attempt.index):
+        depths[attempt.index] = depths.get(attempt.parent, -1) + 1 if attempt.parent is not None else 0
+    return float(max(depths.values())) if depths else None
+
+
+def _sandbox_runs(facts: TrialFacts) -> float:
+    public = {id(step.evaluation): step.evaluation.runs for step in facts.steps if step.evaluation}
+    hidden = {id(one.hidden): one.hidden.runs for one in facts.scored if one.hidden}
+    return float(sum({**public, **hidden}.values()))  # under the standard protocol both are the same evaluation
+
+
+def _parent(trial: Trial, index: int) -> int | None:
+    action = trial.actions[index]
+    return action.parent if isinstance(action, Ask) else None
+
+
+def _value(scores: Iterable[Score], name: str) -> float | None:
+    return next((score.value for score in scores if score.name == name), None)
+
+
+def _measured_total(usage: Usage | None, name: str) -> float | None:
+    """What was measured over the whole arm, where `name` is one of its measures."""
+    value = getattr(usage, name, None)
+    return None if value is None else float(value)
+
+
+# -------------------------------------------------------------------------------------------------------- arithmetic
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    """The sum, if every part is known."""
+    parts = list(values)
+    return None if None in parts else float(sum(part for part in parts if part is not None))
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((float(value) for value in values if value is not None), default=None)
+
+
+def _mean(values: Iterable[tuple[float | None, float]]) -> float | None:
+    """The mean of what is known, weighted by the seconds that it covers; plainly, where no time passed."""
+    known = [(value, seconds) for value, seconds in values if value is not None]
+    if not known:
+        return None
+    time = sum(seconds for _, seconds in known)
+    if time <= 0:
+        return sum(value for value, _ in known) / len(known)
+    return sum(value * seconds for value, seconds in known) / time
