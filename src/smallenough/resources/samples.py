@@ -8,7 +8,7 @@ Names of gauges: `rss_bytes`, `pss_bytes`, `gpus` (how many GPUs are read), `gpu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
 from smallenough.protocols import Probe
@@ -82,6 +82,17 @@ class Sample:
             row[f"{at}power_watts"] = gpu.power_watts
             row[f"{at}energy_joules"] = gpu.energy_joules
         return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Json]) -> Sample:
+        """The sample that `row` was made of."""
+        own = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        told: dict[int, dict[str, Json]] = {}
+        for name, value in row.items():
+            if name.startswith("gpu_"):
+                _, index, measure = name.split("_", 2)
+                told.setdefault(int(index), {})[measure] = value
+        return cls(**own, gpus=tuple(GpuSample(index, **values) for index, values in sorted(told.items())))
 
 
 @dataclass(frozen=True, slots=True)

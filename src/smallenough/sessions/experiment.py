@@ -171,7 +171,7 @@ def _prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) 
     clients, models = {}, {}
     for arm in plan.arms:
         if arm.provider not in clients:
-            clients[arm.provider] = make_client(arm.provider, arm.model, plan.urls)
+            clients[arm.provider] = make_client(arm.provider, plan.urls)
         info = faults.catch(lambda: clients[arm.provider].describe(arm.model))  # noqa: B023 (called at once)
         if info is None:
             continue

@@ -6,7 +6,8 @@ All faults are collected and reported at once, before the first inference.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, TypeVar
 
 from smallenough import plugins
@@ -102,23 +103,31 @@ class Faults:
 
 
 def split_model(name: str) -> tuple[str, str]:
-    """Provider and name of a model: a bare name is Ollama's; `replay:FILE` and the like name their provider."""
-    provider, colon, rest = name.partition(":")
-    if colon and provider in plugins.names("models"):
-        return provider, rest
-    return "ollama", name
+    """Provider and name of a model: a bare name is Ollama's.
+
+    `PROVIDER:NAME` names another provider's; `replay:FILE` and `replay:FILE#NAME` a recorded model's, whose provider
+    is `replay:FILE`.
+    """
+    kind, colon, rest = name.partition(":")
+    if not colon or kind not in plugins.names("models"):
+        return "ollama", name
+    if kind == "replay":
+        file, _, model = rest.partition("#")
+        return f"replay:{file}", model
+    return kind, rest
 
 
-def make_client(provider: str, model: str, urls: Sequence[str] = ()) -> ModelClient:
+def make_client(provider: str, urls: Sequence[str] = ()) -> ModelClient:
     """A client of a provider; several URLs share the work.
 
     Raises:
         UnknownName: no such provider.
         InputError: a URL or a file is not as it should be.
     """
-    kind: Any = plugins.load("models", provider)
-    if provider == "replay":
-        client: ModelClient = kind.from_file(model)
+    name, _, detail = provider.partition(":")
+    kind: Any = plugins.load("models", name)
+    if detail:
+        client: ModelClient = kind.from_file(detail)
     elif len(urls) > 1:
         client = BalancedClient([kind(url) for url in urls])
     else:
@@ -152,58 +161,61 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
     faults = Faults()
     if not wishes:
         faults.found.append(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
-    for name, low in (
-        ("repeats", settings.repeats),
-        ("concurrency", settings.concurrency),
-        ("timeout", settings.timeout),
-    ):
-        if low <= 0:
-            faults.found.append(InputError(f"--{name} must be more than 0, and is {low:g}"))
     sandbox = faults.catch(lambda: make_sandbox(settings.sandbox))
     clients: dict[str, ModelClient] = {}
-    arms: list[Arm] = []
-    models: dict[str, ModelInfo] = {}
-    strategies: dict[str, Strategy] = {}
-    prompts: dict[str, Prompts] = {}
+    found: list[_Found] = []
     for wish in wishes:
-        provider, name = split_model(wish.model)
-        if provider not in clients and (client := faults.catch(lambda: make_client(provider, name, settings.urls))):  # noqa: B023 (called at once)
+        provider, _ = split_model(wish.model)
+        if provider not in clients and (client := faults.catch(partial(make_client, provider, settings.urls))):
             clients[provider] = client
-        info = faults.catch(lambda: clients[provider].describe(name)) if provider in clients else None  # noqa: B023
-        for strategy, options in wish.strategies:
-            faults.catch(lambda: strategy_options(strategy, options))  # noqa: B023
-        if faults.found or info is None:
-            continue
-        for strategy, options in wish.strategies:
-            arm = _arm(wish, provider, name, info, strategy, options)
-            if arm.name in models:
-                continue
-            texts = Prompts.load(arm.size_class)
-            arms.append(arm)
-            models[arm.name], prompts[arm.name] = info, texts
-            strategies[arm.name] = make_strategy(arm, texts)
+        found += _look_up(wish, clients.get(provider), faults)
     faults.report()
     assert sandbox is not None
+    by_name = {one.arm.name: one for one in reversed(found)}
+    arms = tuple(one.arm for one in dict.fromkeys(by_name[one.arm.name] for one in found))
     plan = Plan(
-        experiment=settings.experiment,
         suite=suite.name,
         suite_digest=suite.digest,
-        arms=tuple(arms),
+        arms=arms,
         task_ids=tuple(task.id for task in suite.tasks),
-        repeats=settings.repeats,
-        seed=settings.seed,
-        concurrency=settings.concurrency,
-        sandbox=settings.sandbox,
-        limits=settings.limits,
-        timeout=settings.timeout,
-        urls=settings.urls,
-        weights=settings.weights,
-        fail_on_error=settings.fail_on_error,
+        **{field.name: getattr(settings, field.name) for field in fields(settings)},
     )
-    return Prepared(plan, suite, clients, sandbox, models, strategies, prompts)
+    return Prepared(
+        plan,
+        suite,
+        clients,
+        sandbox,
+        models={name: one.info for name, one in by_name.items()},
+        strategies={name: one.strategy for name, one in by_name.items()},
+        prompts={name: one.prompts for name, one in by_name.items()},
+    )
 
 
-def _arm(wish: Wish, provider: str, model: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """An arm, and what was looked up for it."""
+
+    arm: Arm
+    info: ModelInfo
+    strategy: Strategy
+    prompts: Prompts
+
+
+def _look_up(wish: Wish, client: ModelClient | None, faults: Faults) -> list[_Found]:
+    """The arms that a wish comes to."""
+    provider, name = split_model(wish.model)
+    for strategy, options in wish.strategies:
+        faults.catch(partial(strategy_options, strategy, options))
+    info = faults.catch(lambda: client.describe(name)) if client else None
+    if info is None or faults.found:
+        return []
+    arms = [_arm(wish, provider, info, strategy, options) for strategy, options in wish.strategies]
+    texts = faults.catch(lambda: Prompts.load(arms[0].size_class))
+    return [_Found(arm, info, make_strategy(arm, texts), texts) for arm in arms] if texts else []
+
+
+def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
+    model = info.name
     defaults = defaults_for(model, info)
     told = ",".join(f"{name}={_short(value)}" for name, value in options.items())
     return Arm(
@@ -211,7 +223,7 @@ def _arm(wish: Wish, provider: str, model: str, info: ModelInfo, strategy: str, 
         model=model,
         strategy=strategy,
         options=options,
-        sampling=wish.sampling.over(defaults.sampling),
+        sampling=wish.sampling.over(defaults.defaults),
         provider=provider,
         size_class=wish.size_class or defaults.size_class,
         baseline=wish.baseline and strategy == wish.strategies[0][0],

@@ -23,6 +23,7 @@ from smallenough.events import (
 )
 from smallenough.metrics import arm_metrics
 from smallenough.records import Ask, Json, Suite, TrialKey
+from smallenough.resources.samples import Sample
 from smallenough.resources.system_metrics import SystemMetrics
 from smallenough.tracking import layout
 from smallenough.tracking.layout import Context, RunRecord
@@ -140,9 +141,20 @@ class Translator:
             event.time,
             metrics,
             artifacts,
-            tuple(SystemMetrics.series(samples)),
+            self._system_metrics(samples),
         )
         return [run, layout.resources_run(self.context, event, arm.started.time, parquet(samples))]
+
+    def _system_metrics(self, samples: list[dict[str, Json]]) -> tuple[tuple[str, float, float, int], ...]:
+        """The samples as MLflow's system metrics: name, value, seconds since the epoch, step."""
+        told = self.context.started.provenance
+        gathered = SystemMetrics(int(told["hardware_cores_logical"]), int(told["hardware_memory_bytes"]))
+        steps = [step for row in samples if (step := gathered.add(Sample.from_row(row)))]
+        if last := gathered.finish():
+            steps.append(last)
+        return tuple(
+            (name, value, step.timestamp / 1000, step.step) for step in steps for name, value in step.values.items()
+        )
 
     def _samples(self, arm: str) -> list[dict[str, Json]]:
         position = [one.name for one in self.context.plan.arms].index(arm)
