@@ -5,8 +5,10 @@ these stay within a small share of a core. Memory is constant however long it ru
 keep a few numbers each.
 
 Limits: where attempts begin and end so quickly that not each can have its own reading, they share intervals and are
-marked `apportioned`, also when they did not overlap. Energy counters are those of the whole machine: what else runs
-on it is in them.
+marked `apportioned`, also when they did not overlap; one that would end without any reading since its begin gets one
+whatever it costs, so with many attempts of a few hundredths of a second the sampler costs more than its budget. A
+server that is started again during an arm is not found again (`ProcessProbe.follow` adds it). Energy counters are those
+of the whole machine: what else runs on it is in them.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from smallenough.resources.samples import ArmUsage, GaugeProbe, Sample, counters
 
 FORCED_SHARE = 0.002
 """Share of one core that the readings at the begin and end of attempts may take."""
-_FORCED_SAVED = 0.05
+_FORCED_SAVED = 0.02
 """Seconds of CPU that may be saved up for them."""
 
 
@@ -225,7 +227,7 @@ class ResourceMonitor:
         spent = time.thread_time()
         self._advance()
         cost = time.thread_time() - spent
-        self._allowance -= cost
+        self._allowance = max(-_FORCED_SAVED, self._allowance - cost)
         self._forced_cost += cost
         self._forced += 1
         return True
