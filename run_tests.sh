@@ -40,8 +40,8 @@ install_debian_packages() {
     as_root=(sudo)
   fi
   say "installing Debian packages: ${missing[*]}"
-  "${as_root[@]}" apt-get -q update </dev/null
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}" </dev/null
+  "${as_root[@]}" apt-get -qq update </dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" </dev/null
 }
 
 # The environment is made anew when pyproject.toml, the interpreter or the folder changes, so that what is no longer

@@ -11,6 +11,7 @@ ollama_pid='' ollama_url=''
 
 start_ollama() {
   local dir=$1 log=$2 port='' _
+  : >"$log" # now, so that the loop below finds neither no file nor the port of an earlier run
   OLLAMA_HOST=127.0.0.1:0 setpriv --pdeathsig TERM setsid "$dir/ollama" serve >"$log" 2>&1 </dev/null &
   ollama_pid=$!
   for _ in {1..300}; do
