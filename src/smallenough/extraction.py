@@ -16,7 +16,7 @@ import textwrap
 from dataclasses import dataclass
 from itertools import takewhile
 
-from smallenough.syntax import MAX_CHARS, defined_names, parse, used_names
+from smallenough.syntax import MAX_CHARS, defined_names, free_names, parse
 from smallenough.trimming import trimmed
 
 _MAX_BLOCKS = 40
@@ -106,7 +106,7 @@ def _joined(chosen: _Piece, others: list[_Piece]) -> _Piece:
     while True:
         trees = [piece.tree for piece in [*helpers, chosen] if piece.tree]
         have = set().union(*(defined_names(tree.body) for tree in trees))
-        needed = set().union(*(used_names(tree) for tree in trees)) - have - _BUILTINS
+        needed = set().union(*(free_names(tree) for tree in trees)) - have - _BUILTINS
         more = [
             piece for piece in others if piece not in helpers and piece.tree and defined_names(piece.tree.body) & needed
         ]

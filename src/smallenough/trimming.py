@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 
-from smallenough.syntax import defined_names, parse, used_names
+from smallenough.syntax import defined_names, free_names, parse
 
 _USAGE = frozenset({"print", "pprint", "input", "main", "exit", "quit"})
 _TEST_TOOLS = frozenset({"pytest", "unittest", "doctest", "timeit", "hypothesis"})
@@ -22,7 +22,7 @@ def trimmed(source: str, tree: ast.Module, entry_point: str | None) -> str:
     doubtful = {id(node) for node in tree.body if _is_usage(node, usage, entry_point)}
     for _ in range(_MAX_ROUNDS):
         kept = [node for node in tree.body if id(node) not in doubtful]
-        needed = set().union(*map(used_names, kept))
+        needed = set().union(*map(free_names, kept))
         wanted = {
             id(node)
             for node in tree.body

@@ -170,6 +170,8 @@ def _binary(op: ast.operator, left: Any, right: Any) -> Any:
             too_large = not (isinstance(left, (int, float, complex)) and isinstance(right, (int, float, complex)))
         case ast.LShift():
             too_large = isinstance(right, int) and right > _MAX_BITS
+        case ast.Mod() | ast.FloorDiv() if isinstance(left, int) and isinstance(right, int):
+            too_large = left.bit_length() * right.bit_length() > _MAX_BITS**2
         case ast.Mod():
             too_large = isinstance(left, (str, bytes))
         case _:

@@ -16,8 +16,6 @@ from smallenough.evaluation.plain import Malformed, decode, text
 from smallenough.protocols import Sandbox
 from smallenough.records import Execution, Json, Limits, Program
 
-_MAX_LINE_DEPTH_ERRORS = (ValueError, RecursionError)
-
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -119,6 +117,8 @@ def death(execution: Execution) -> Fault:
             return Fault("MemoryError", "it took more memory than it may")
         case "output":
             return Fault("OutputLimit", "it wrote more output than it may")
+        case "processes":
+            return Fault("ProcessLimit", "it started more processes or threads than it may")
     if execution.exit_code is None:
         return Fault("Crash", "the interpreter was ended by a signal")
     return Fault("Crash", f"the solution ended the interpreter, with exit code {execution.exit_code}")
@@ -135,7 +135,7 @@ def _fields(line: bytes, mark: str) -> list[Json] | None:
         return None
     try:
         fields = json.loads(line)
-    except _MAX_LINE_DEPTH_ERRORS:
+    except (ValueError, RecursionError):
         return None
     return fields[1:] if len(fields) > 1 and isinstance(fields[1], str) else None
 
