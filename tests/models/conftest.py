@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -38,14 +37,6 @@ def connect() -> Iterator[Connect]:
 @pytest.fixture
 def faulty(server: FaultyServer, connect: Connect) -> OllamaClient:
     return connect(server.url)
-
-
-@pytest.fixture(scope="session")
-def ollama_url() -> str:
-    url = os.environ.get("SMALLENOUGH_TEST_OLLAMA")
-    if not url:
-        pytest.skip("SMALLENOUGH_TEST_OLLAMA names no server; ./run_tests.sh starts one")
-    return url
 
 
 @pytest.fixture

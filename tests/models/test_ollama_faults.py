@@ -125,7 +125,7 @@ def test_a_deadline_holds_whatever_the_server_does(
     started = time.monotonic()
     with pytest.raises(ModelTimeout, match=r"no whole answer within 0\.3 s"):
         faulty.generate(replace(hello, deadline=0.3))
-    assert 0.29 <= time.monotonic() - started < 0.6
+    assert 0.29 <= time.monotonic() - started < 1.0
     server.wait(lambda state: state.disconnects == 1)
     assert server.state.requests["/api/chat"] == 1
 
@@ -136,7 +136,7 @@ def test_a_deadline_covers_all_tries(server: FaultyServer, hello: Request, conne
     started = time.monotonic()
     with pytest.raises(ModelTimeout, match=r"before that, .* failed \(500\): boom"):
         client.generate(replace(hello, deadline=0.8))
-    assert 0.75 <= time.monotonic() - started < 1.1
+    assert 0.75 <= time.monotonic() - started < 1.6
     assert server.state.requests["/api/chat"] > 1
 
 
@@ -146,7 +146,7 @@ def test_an_answer_that_is_whole_counts_though_the_stream_stays_open(
     server.program(Answer("whole", fault="hang after done"))
     completion = faulty.generate(replace(hello, deadline=None))
     assert completion.text == "whole"
-    assert completion.seconds < 0.5
+    assert completion.seconds < 1.0
 
 
 def test_cancel_stops_all_in_flight_and_the_server_notices(
@@ -160,7 +160,7 @@ def test_cancel_stops_all_in_flight_and_the_server_notices(
     for future in running:
         with pytest.raises(ModelUnavailable, match="cancelled"):
             future.result(5)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1.0
     server.wait(lambda state: state.disconnects == 8)
     assert server.state.requests["/api/chat"] == 8
     assert faulty.generate(hello).text == "Hello there"
@@ -178,7 +178,7 @@ def test_cancel_ends_the_pause_between_two_tries(
     client.cancel()
     with pytest.raises(ModelUnavailable, match="cancelled"):
         running.result(5)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1.0
 
 
 def test_an_error_of_the_listener_leaves_no_connection_open(

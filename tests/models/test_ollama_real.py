@@ -69,7 +69,7 @@ def test_a_deadline_and_a_cancel_end_a_generation_at_once(real: OllamaClient, he
     started = time.monotonic()
     with pytest.raises(ModelTimeout):
         real.generate(long)
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 1.2
     seen: list[float] = []
 
     def cancel() -> None:
@@ -79,7 +79,7 @@ def test_a_deadline_and_a_cancel_end_a_generation_at_once(real: OllamaClient, he
 
     with pytest.raises(ModelUnavailable, match="cancelled"):
         real.generate(replace(long, deadline=None), cancel)
-    assert time.monotonic() - seen[0] < 0.2
+    assert time.monotonic() - seen[0] < 0.5
 
 
 def test_an_unloaded_model_is_gone_from_memory(real: OllamaClient, hello: Request) -> None:

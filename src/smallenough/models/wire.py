@@ -4,7 +4,8 @@
 holds between connecting, sending and any two bytes that arrive, and so that `Flight.cancel` ends a request from
 another thread by shutting its socket down, which the server notices. It takes less time for an answer than httpx's
 own transport. What fails leaves it as the built-in OSError or `HTTPException`; the client that uses it maps these.
-It can't interrupt the look-up of a host's name, and speaks HTTP/1.1 only.
+It can't interrupt the look-up of a host's name, nor, before its time is over, an attempt to connect to one of the
+host's addresses. It speaks HTTP/1.1, and to proxies plain HTTP.
 """
 
 from __future__ import annotations
@@ -284,15 +285,10 @@ class Wire(httpx.BaseTransport):
                 dial.set_tunnel(self._host, self._port, _proxy_authorization(proxy))
         try:
             dial.connect()
-        except OSError as error:
+            sock = dial.sock if self._tls is None else self._tls.wrap_socket(dial.sock, server_hostname=self._host)
+        except (OSError, http.client.HTTPException) as error:
+            dial.close()
             raise Unreachable(str(error)) from error
-        sock = dial.sock
-        if self._tls is not None:
-            try:
-                sock = self._tls.wrap_socket(sock, server_hostname=self._host)
-            except BaseException:
-                sock.close()
-                raise
         return _Connection(sock, self._host, self._port)
 
 
