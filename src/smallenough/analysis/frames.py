@@ -1,0 +1,243 @@
+"""The two frames that analysis works on: what they must hold, checked once, and the pairs of two arms.
+
+`trials` has one row a trial, `arms` one row an arm of a session; the tracking reader brings both. A column of a
+measure that is missing is a measure that was not taken. After `prepare` the rows have one order, whatever order they
+came in, so that no result depends on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from smallenough.errors import InputError, UnknownName
+
+if TYPE_CHECKING:
+    from smallenough.analysis.statistics import Floats, Indices
+
+IDENTITY = ("session", "arm", "model", "provider", "strategy", "suite", "task", "repeat", "baseline", "outcome")
+"""Columns of `trials` that can't be missing, `solved` besides."""
+
+TRIAL_MEASURES = (
+    "tests_passed_ratio",
+    "syntax_valid",
+    "latency_seconds",
+    "time_to_first_token_seconds",
+    "tokens_in",
+    "tokens_out",
+    "tokens_per_second",
+    "branching_depth",
+    "model_calls",
+    "sandbox_runs",
+    "efficiency",
+)
+"""Columns of `trials` whose mean over an arm is reported."""
+
+ARM_MEASURES = (
+    "wall_seconds",
+    "cpu_seconds",
+    "peak_memory_bytes",
+    "mean_memory_bytes",
+    "gpu_percent",
+    "gpu_peak_memory_bytes",
+    "energy_joules",
+    "gpu_energy_joules",
+    "concurrency",
+    "idle_cpu_rate",
+)
+"""Columns of `arms`: measured over the whole arm, so that nothing in them is apportioned."""
+
+SCORED = ("solved", "unsolved")
+FAILED = ("model_failed", "sandbox_failed", "scorer_failed")
+OUTCOMES = (*SCORED, "unscored", *FAILED)
+
+_KEY = ["label", "suite", "task", "repeat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Checked frames, and the names of what is compared."""
+
+    trials: pd.DataFrame
+    """With `label`, the arm's name in this comparison; measures are float64 with NaN for 'not measured'."""
+    arms: pd.DataFrame
+    """One row an arm, by `label`; every measure is there."""
+    labels: tuple[str, ...]
+    """The arms that are compared, in the order of `arms`."""
+    ambiguous: tuple[str, ...]
+    """Names that arms of several sessions share: their labels name the session too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """One measure of two arms on what both were asked: the same task, the same repeat."""
+
+    arm: Floats
+    baseline: Floats
+    tasks: Indices
+    """The number of the task that each pair belongs to."""
+
+    def __len__(self) -> int:
+        return len(self.arm)
+
+    def discordant(self) -> tuple[int, int]:
+        """Tasks at which the arm does better than the baseline, and worse, by the mean over a task's repeats.
+
+        Repeats of a task are no independent pairs, tasks are. With one repeat this is the count of McNemar's test.
+        """
+        if not len(self):
+            return 0, 0
+        sums = np.bincount(self.tasks, weights=self.arm - self.baseline)
+        return int((sums > 0).sum()), int((sums < 0).sum())
+
+
+def prepare(trials: pd.DataFrame, arms: pd.DataFrame) -> Frames:
+    """Checks both frames and gives every arm the name that it has in a comparison.
+
+    Raises:
+        InputError: there are no trials, a column or a value is missing, a trial or an arm is there twice, or what is
+            said of a trial contradicts itself.
+    """
+    _need(trials, (*IDENTITY, "solved"), "trials")
+    _need(arms, ("session", "arm"), "arms")
+    if trials.empty:
+        raise InputError("there are no trials to compare; run an experiment first, or name a session that has some")
+    _need_values(trials, ("session", "arm", "suite", "task", "repeat", "outcome"), "trials")
+    _need_values(arms, ("session", "arm"), "arms")
+    _check_outcomes(trials)
+    known = _arms_in_order(trials, arms)
+    ambiguous = set(known.loc[known["arm"].duplicated(), "arm"])
+    known["label"] = [
+        f"{arm} @ {session}" if arm in ambiguous else arm
+        for session, arm in zip(known["session"], known["arm"], strict=True)
+    ]
+    return Frames(
+        trials=_checked_trials(trials, known),
+        arms=_numbers(known.set_index("label"), ARM_MEASURES, "arms"),
+        labels=tuple(known["label"]),
+        ambiguous=tuple(sorted(ambiguous)),
+    )
+
+
+def choose_baseline(frames: Frames, wanted: str | None) -> str:
+    """The label of the arm that the others are compared with: the one that is wanted, the flagged, or the first.
+
+    Raises:
+        UnknownName: no arm is called `wanted`.
+        InputError: arms of several sessions are called `wanted`.
+    """
+    if wanted is None:
+        flagged = flagged_baselines(frames)
+        return flagged[0] if flagged else frames.labels[0]
+    if wanted in frames.labels:
+        return wanted
+    if wanted in frames.ambiguous:
+        choices = [label for label in frames.labels if label.startswith(f"{wanted} @ ")]
+        raise InputError(f"several sessions have an arm {wanted!r}; name one as baseline: {', '.join(choices)}")
+    raise UnknownName("arm", wanted, frames.labels)
+
+
+def flagged_baselines(frames: Frames) -> tuple[str, ...]:
+    """The labels of the arms whose trials are flagged as the baseline's."""
+    flagged = set(frames.trials.loc[frames.trials["baseline"], "label"])
+    return tuple(label for label in frames.labels if label in flagged)
+
+
+def pair(frames: Frames, arm: str, baseline: str, measure: str) -> Pairs:
+    """The values of `measure` at every task and repeat for which both arms have one.
+
+    Args:
+        frames: as `prepare` gives them.
+        arm: label of one arm.
+        baseline: label of the other.
+        measure: a column of the trials. Trials that ended in an infrastructure failure have no part in it.
+    """
+    key = _KEY[1:]
+    usable = frames.trials[~frames.trials["failed"] & frames.trials[measure].notna()]
+    left = usable.loc[usable["label"] == arm, [*key, measure]]
+    right = usable.loc[usable["label"] == baseline, [*key, measure]]
+    both = left.merge(right, on=key, suffixes=("_arm", "_baseline")).sort_values(key, kind="stable")
+    return Pairs(
+        arm=both[f"{measure}_arm"].to_numpy(dtype=np.float64),
+        baseline=both[f"{measure}_baseline"].to_numpy(dtype=np.float64),
+        tasks=np.asarray(both.groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64),
+    )
+
+
+def _need(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"the frame of {name} lacks the columns {', '.join(missing)}")
+
+
+def _need_values(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
+    for column in columns:
+        missing = int(frame[column].isna().sum())
+        if missing:
+            raise InputError(f"the frame of {name} has {missing} rows without {column}")
+
+
+def _check_outcomes(trials: pd.DataFrame) -> None:
+    """Refuses outcomes that there are not, and a `solved` that says something else than the outcome."""
+    unknown = set(trials["outcome"]) - set(OUTCOMES)
+    if unknown:
+        raise UnknownName("outcome", sorted(map(str, unknown))[0], OUTCOMES)
+    expected = trials["outcome"].map({"solved": 1.0, "unsolved": 0.0}).astype("float64")
+    said = trials["solved"].astype("boolean").astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = ~((expected == said) | (expected.isna() & np.isnan(said)))
+    if wrong.any():
+        row = trials[wrong.to_numpy()].iloc[0]
+        raise InputError(
+            f"trial {row['arm']}/{row['task']}/{row['repeat']} of session {row['session']} is {row['outcome']},"
+            f" but its solved is {row['solved']}; read the session again"
+        )
+
+
+def _arms_in_order(trials: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """One row an arm of a session: those of `arms` in their order, then by name those that only trials tell of."""
+    key = ["session", "arm"]
+    if arms.duplicated(key).any():
+        first = arms[arms.duplicated(key)].iloc[0]
+        raise InputError(f"arms: {first['arm']!r} of session {first['session']} is there twice")
+    told = arms.assign(totals=True)
+    seen = trials[key].drop_duplicates().sort_values(key)
+    extra = seen.merge(told[key], on=key, how="left", indicator=True)
+    extra = extra.loc[extra["_merge"] == "left_only", key].assign(totals=False)
+    if told.empty:
+        return extra.reset_index(drop=True)
+    return pd.concat([told, extra], ignore_index=True) if len(extra) else told.reset_index(drop=True)
+
+
+def _checked_trials(trials: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The trials with labels, flags and plain floats, in one order."""
+    found = trials.drop(columns=["label"], errors="ignore").merge(
+        known[["session", "arm", "label"]], on=["session", "arm"]
+    )
+    found["baseline"] = found["baseline"].astype("boolean").fillna(False).astype(bool)
+    found["failed"] = found["outcome"].isin(FAILED)
+    found = _numbers(found, ("solved", "first_attempt_solved", *TRIAL_MEASURES), "trials")
+    twice = found.duplicated(_KEY)
+    if twice.any():
+        row = found[twice].iloc[0]
+        raise InputError(f"trials: {row['label']}/{row['task']}/{row['repeat']} of suite {row['suite']} is there twice")
+    return found.sort_values(_KEY, kind="stable", ignore_index=True)
+
+
+def _numbers(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.DataFrame:
+    """`frame` with `columns` as float64, NaN where a value or the whole column is missing."""
+    found: dict[str, Floats] = {}
+    for column in columns:
+        if column not in frame.columns:
+            found[column] = np.full(len(frame), np.nan)
+            continue
+        try:
+            values = pd.to_numeric(frame[column]).astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}: the column {column} holds something that is no number: {error}") from error
+        if np.isinf(values).any():
+            raise InputError(f"{name}: the column {column} holds an infinite value; NA is for what was not measured")
+        found[column] = np.asarray(values, dtype=np.float64)
+    return frame.assign(**found)

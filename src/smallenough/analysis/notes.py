@@ -1,0 +1,181 @@
+"""What a reader must know to read a comparison right, in plain words.
+
+Each rule looks at the frames and the rows and yields sentences. A rule says nothing where there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from smallenough.analysis.evidence import ArmRow, Counts, Measure, Measures, Prices
+from smallenough.analysis.frames import ARM_MEASURES, Frames, flagged_baselines
+
+_IDLE_SHARE = 0.1
+"""Share of an arm's CPU seconds from which the server's idle use is worth a word."""
+
+_OF_SCORED = ("tests_passed_ratio", "syntax_valid", "efficiency")
+"""Measures that a free task can't have: their absence there is no gap."""
+
+_TITLES = {
+    "tests_passed_ratio": "the share of tests passed",
+    "syntax_valid": "valid syntax",
+    "latency_seconds": "the seconds of inference",
+    "time_to_first_token_seconds": "the time to the first token",
+    "tokens_in": "the tokens in",
+    "tokens_out": "the tokens out",
+    "tokens_per_second": "the tokens per second",
+    "branching_depth": "the branching depth",
+    "model_calls": "the model calls",
+    "sandbox_runs": "the sandboxes used",
+    "efficiency": "the efficiency",
+}
+
+
+def notes(frames: Frames, rows: Sequence[ArmRow], baseline: str, prices: Prices | None) -> tuple[str, ...]:
+    """Every note on a comparison, the weightiest first."""
+    found: list[str] = []
+    found += _on_arms(frames, rows, baseline)
+    found += _on_sessions(frames)
+    found += _on_pairs(rows, baseline)
+    found += _on_outcomes(rows)
+    found += _on_repeats(frames)
+    found += _on_timing(frames)
+    found += _on_totals(frames, rows, prices)
+    found += _on_missing(rows)
+    return tuple(found)
+
+
+def _on_arms(frames: Frames, rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
+    if len(rows) == 1:
+        yield f"There is only one arm, {rows[0].arm!r}: nothing to compare it with."
+    flagged = flagged_baselines(frames)
+    if len(flagged) > 1:
+        yield f"Several arms are marked as baseline ({_listed(flagged)}); compared with {baseline!r}."
+    if frames.ambiguous:
+        yield (
+            f"Several sessions have an arm called {_listed(frames.ambiguous)}; each is an arm of its own here,"
+            " with its session in its name."
+        )
+
+
+def _on_sessions(frames: Frames) -> Iterator[str]:
+    if "status" in frames.arms.columns:
+        for status in ("interrupted", "failed", "running"):
+            sessions = sorted(set(frames.arms.loc[frames.arms["status"] == status, "session"]))
+            if sessions:
+                what = "is still running" if status == "running" else f"was {status}" if status != "failed" else status
+                several = "Sessions" if len(sessions) > 1 else "Session"
+                yield f"{several} {_listed(sessions)} {what}: some trials are missing."
+    suites = sorted(set(frames.trials["suite"].dropna()))
+    if len(suites) > 1:
+        yield f"Trials are of several suites ({_listed(suites)}); only the same task of the same suite is paired."
+
+
+def _on_pairs(rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
+    scored = {row.arm: row.counts.solved + row.counts.unsolved for row in rows}
+    uneven, flat = [], []
+    for row in rows:
+        if row.against is None or not scored[row.arm] or not scored[baseline]:
+            continue
+        difference = row.against.difference
+        if difference is None:
+            yield f"{row.arm!r} and {baseline!r} have no scored task in common: no difference can be told."
+        elif difference.clusters == 1:
+            yield f"{row.arm!r} and {baseline!r} have one task in common: too few for an interval of the difference."
+        elif difference.interval is None:
+            flat.append(row.arm)
+        if difference and difference.pairs < max(scored[row.arm], scored[baseline]):
+            uneven.append(f"{row.arm!r} {difference.pairs} of {scored[row.arm]}")
+    if uneven:
+        yield (
+            f"Differences are over the scored trials that an arm has in common with {baseline!r}, which has"
+            f" {scored[baseline]}: {', '.join(uneven)}. Rates and means are over all of an arm's own."
+        )
+    if flat:
+        yield (
+            f"{_listed(flat)}: the difference to {baseline!r} is the same on every task, so that resampling shows no"
+            " spread and there is no interval."
+        )
+
+
+def _on_outcomes(rows: Sequence[ArmRow]) -> Iterator[str]:
+    for row in rows:
+        if not row.counts.trials:
+            yield f"{row.arm!r} has no trials yet."
+        if row.counts.unsolved and not row.counts.solved:
+            yield f"{row.arm!r} solved nothing: it has no cost per solved task."
+    failed = [f"{row.arm!r} {_failures(row.counts)}" for row in rows if row.counts.failed]
+    if failed:
+        yield (
+            f"Infrastructure failures are counted apart, not as wrong answers: {', '.join(failed)}."
+            " CPU, energy and money of an arm include them."
+        )
+    free = [f"{row.arm!r} {row.counts.unscored} of {row.counts.trials} trials" for row in rows if row.counts.unscored]
+    if free:
+        yield (
+            f"Free tasks have no tests that decide, and no part in solved rates: {', '.join(free)}."
+            " CPU, energy and money of an arm include them."
+        )
+
+
+def _failures(counts: Counts) -> str:
+    kinds = (("model", counts.model_failed), ("sandbox", counts.sandbox_failed), ("scorer", counts.scorer_failed))
+    told = ", ".join(f"{kind} {number}" for kind, number in kinds if number)
+    return f"{counts.failed} of {counts.trials} trials ({told})"
+
+
+def _on_repeats(frames: Frames) -> Iterator[str]:
+    repeats = frames.trials.groupby(["label", "suite", "task"], observed=True)["repeat"].size()
+    if repeats.max() == 1:
+        return
+    yield (
+        "Tasks were repeated: differences and McNemar's test treat a task as one unit, but the interval of a rate takes"
+        " every trial as independent, and is too narrow where repeats agree."
+    )
+    if repeats.nunique() > 1:
+        yield "Not every task was repeated as often by every arm: only repeats that both arms have are paired."
+
+
+def _on_timing(frames: Frames) -> Iterator[str]:
+    concurrency = frames.arms["concurrency"].dropna()
+    if concurrency.nunique() > 1:
+        told = ", ".join(f"{str(label)!r} {value:g}" for label, value in concurrency.items())
+        yield f"Requests at once differ ({told}): seconds of inference are not comparable between these arms."
+    elif len(concurrency) and concurrency.max() > 1:
+        yield f"{concurrency.max():g} requests were in flight at once: seconds of inference include waiting for others."
+    arms = frames.arms
+    idle = arms["idle_cpu_rate"] * arms["wall_seconds"]
+    for label, cpu, share in zip(arms.index, arms["cpu_seconds"], idle, strict=True):
+        if share > _IDLE_SHARE * cpu:
+            yield f"Of {cpu:.1f} CPU seconds of {label!r}, the model's server would have taken about {share:.1f} idle."
+
+
+def _on_totals(frames: Frames, rows: Sequence[ArmRow], prices: Prices | None) -> Iterator[str]:
+    unmeasured = [label for label in frames.labels if frames.arms.loc[label, list(ARM_MEASURES)].isna().all()]
+    if unmeasured:
+        yield f"Nothing was measured over the whole arm for {_listed(unmeasured)}: no CPU, memory or energy."
+    if "energy_provenance" in frames.arms.columns:
+        estimated = list(frames.arms.index[frames.arms["energy_provenance"] == "estimated"])
+        if estimated:
+            yield f"Energy of {_listed(estimated)} is estimated, not measured."
+    without = [row.arm for row in rows if row.totals.money is None and row.counts.trials]
+    if prices and without:
+        yield f"No money is reported for {_listed(without)}: what is charged for was not measured."
+
+
+def _on_missing(rows: Sequence[ArmRow]) -> Iterator[str]:
+    """Measures that some trials of an arm have and others lack; those that none has show as not measured."""
+    for row in rows:
+        gaps, scored = [], row.counts.solved + row.counts.unsolved
+        for field in fields(Measures):
+            measure: Measure = getattr(row.measures, field.name)
+            due = scored if field.name in _OF_SCORED else measure.of
+            if 0 < measure.measured < due:
+                gaps.append(f"{_TITLES[field.name]} in {measure.measured} of {due}")
+        if gaps:
+            yield f"Not every trial of {row.arm!r} has every measure: {', '.join(gaps)}. Means are over those."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
