@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -87,7 +87,7 @@ def arms_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(numbers, "Float64"))
 
 
-def study(arms: dict[str, Sequence[str]], **totals: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def study(arms: Mapping[str, Sequence[str]], **totals: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A session in which each arm had these outcomes at tasks t0, t1, …; the first arm is the baseline."""
     first = next(iter(arms))
     rows = [
