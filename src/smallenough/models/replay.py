@@ -69,13 +69,15 @@ class ReplayClient:
         return completion
 
     def describe(self, model: str) -> ModelInfo:
-        """What was recorded of `model`.
+        """What was recorded of `model`; of the only one, where `model` is empty.
 
         Raises:
             ModelNotFound: nothing was.
         """
         if self._infos is None:
             return ModelInfo(model, "replay")
+        if not model and len(self._infos) == 1:
+            return next(iter(self._infos.values()))
         if model not in self._infos:
             known = ", ".join(sorted(self._infos)) or "none"
             raise ModelNotFound(f"model {model!r} is not recorded; recorded: {known}")
