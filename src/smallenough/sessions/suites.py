@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,29 @@ from smallenough.protocols import TaskSource
 from smallenough.records import Suite, Task
 from smallenough.sessions.prepare import make_sandbox
 from smallenough.tasks.detect import open_source
+from smallenough.tasks.mbpp import VARIABLE, MbppSource
 from smallenough.tasks.reading import Faults, read_records
-from smallenough.tasks.select import select
+from smallenough.tasks.select import categories, select
 from smallenough.tracking.store import Store
 
 _FREE_TASK = "task"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list of suites says of one."""
+
+    name: str
+    version: int | None = None
+    """None: built in."""
+    digest: str | None = None
+    tasks: int | None = None
+    levels: tuple[int, ...] = ()
+    categories: tuple[str, ...] | None = ()
+    """None: too many to be noted."""
+    source: str = ""
+    problem: str = ""
+    """Why a built-in suite can't be had here, and what to do about it."""
 
 
 def open_suite(
@@ -118,15 +137,33 @@ def check_references(suite: Suite, path: Path, sandbox: str) -> None:
     faults.check()
 
 
-def known_names(store: Store) -> list[str]:
-    """Every name that `open_suite` understands, files apart.
+def list_all(store: Store) -> list[Listed]:
+    """Every suite that `open_suite` knows by name: the built-in ones, then every version of the imported ones.
 
     Raises:
         TrackingError: the store can't be read.
     """
     from smallenough.tracking.suites import list_suites
 
-    return sorted({*plugins.names("tasks"), *(info.name for info in list_suites(store))})
+    imported = [
+        Listed(info.name, info.version, info.digest, info.tasks, info.levels, info.categories, info.source)
+        for info in list_suites(store)
+    ]
+    return [*filter(None, (_listed(name) for name in plugins.names("tasks"))), *imported]
+
+
+def _listed(name: str) -> Listed | None:
+    """A built-in source for the list; None: it reads only files that are named."""
+    if _needs_path(plugins.load("tasks", name)):
+        return None
+    if name == "mbpp" and MbppSource().path is None:
+        return Listed(name, problem=f"fetched when it is used; or name a copy of mbpp.jsonl in {VARIABLE}")
+    try:
+        suite, _ = _built_in(name, None, None, None)
+    except InputError as error:
+        return Listed(name, problem=str(error))
+    levels = sorted({task.level for task in suite.tasks if task.level is not None})
+    return Listed(name, None, suite.digest, len(suite.tasks), tuple(levels), categories(suite), suite.source)
 
 
 def _opened(
@@ -147,13 +184,18 @@ def _opened(
 def _built_in(name: str, path: str | Path | None, ids: str | None, protocol: str | None) -> tuple[Suite, str | None]:
     kind: Any = plugins.load("tasks", name)
     accepted = inspect.signature(kind).parameters
-    if path is None and "path" in accepted and accepted["path"].default is inspect.Parameter.empty:
+    if path is None and _needs_path(kind):
         raise InputError(f"the task source {name!r} needs a file; give its path")
     if path is not None and "path" not in accepted:
         raise InputError(f"the built-in suite {name!r} reads no file; leave out {path}")
     given = {"path": path, "ids": ids, "protocol": protocol}
     source: TaskSource = kind(**{key: value for key, value in given.items() if value is not None and key in accepted})
     return source.load(), None if "ids" in accepted else ids
+
+
+def _needs_path(kind: Any) -> bool:
+    path = inspect.signature(kind).parameters.get("path")
+    return path is not None and path.default is inspect.Parameter.empty
 
 
 def _imported(name: str, store: Store, protocol: str | None, version: int | None) -> Suite:
