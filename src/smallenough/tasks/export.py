@@ -71,7 +71,7 @@ def _foreign(test: Test, task: Task) -> Json:
     if test.output is None:
         return {"ctx": "\n".join(context), "assertion": renamed(test.code)}
     shown = renamed(test.code)
-    statement = f"exec({shown!r})" if "\n" in shown else shown
+    statement = f"exec({shown!r})" if "\n" in shown or not shown.strip() else shown
     context += [
         "import contextlib, io",
         "printed = io.StringIO()",

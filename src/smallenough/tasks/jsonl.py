@@ -96,10 +96,12 @@ def _task(record: Record, protocol: SuiteProtocol) -> Task:
     everything = tuple(_tests(record, "tests", required=True))
     if "public_tests" in record.value or "hidden_tests" in record.value:
         public, hidden = tuple(_tests(record, "public_tests")), tuple(_tests(record, "hidden_tests"))
-        if protocol == "standard":
+        if protocol == "standard" and public != hidden:
             public = hidden = tuple(dict.fromkeys(public + hidden))
     else:
         public, hidden = divide(everything, protocol)
+    setup: str = record.get("setup", str, "")
+    _parses(record, "'setup'", setup)
     return Task(
         id=record.identity("task_id"),
         prompt=record.get("problem", str, "", required=True),
@@ -107,7 +109,7 @@ def _task(record: Record, protocol: SuiteProtocol) -> Task:
         kind=kind,
         public_tests=public,
         hidden_tests=hidden,
-        setup=record.get("setup", str, ""),
+        setup=setup,
         alias=record.get("alias", str, None, null=True) if "alias" in record.value else ALIASES[kind],
         reference=record.get("canonical_solution", str, None, required=True, null=True),
         category=record.get("category", str, "general", required=True),

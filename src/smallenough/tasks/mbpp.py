@@ -119,7 +119,10 @@ def _task(record: Record, protocol: SuiteProtocol) -> Task:
     record.texts("challenge_test_list")
     setup = _unix(record.get("test_setup_code", str, "", required=True)).strip()
     text = record.get("text", str, "", required=True).strip()
-    entry, kind, parameters = _entry_point(record, code, asserts) if code and asserts else ("", "function", "")
+    if record.value.get("test_list") == []:
+        record.fault("'test_list' is empty, so nothing tells what the answer must be called")
+    known = asserts and isinstance(record.value.get("code"), str)
+    entry, kind, parameters = _entry_point(record, code, asserts) if known else ("", "function", "")
     public, hidden = divide([Test(test) for test in asserts], protocol)
     prompt = text if protocol == "standard" else f"{text}\nThe {kind} is called as `{entry}({parameters})`."
     return Task(
