@@ -27,6 +27,9 @@ Stopped: TypeAlias = Literal["wall", "cpu", "memory", "output", "processes"]
 _LOOK_SECONDS = 0.05
 """Between two looks at the tree: the most that a limit on the whole tree may be overrun."""
 
+_DEATH_SECONDS = 2.0
+"""The most that a killed process is waited for; only one that hangs in the kernel takes so long."""
+
 _CHUNK = 65536
 _REPORT_BYTES = 4096
 _FIRST_INSIDE = re.compile(rb'"child-pid":\s*(\d+)')
@@ -95,7 +98,7 @@ def supervise(launch: Launch, program: Program, limits: Limits) -> Ended:
 
     Raises:
         SandboxError: the process could not be started, or its start took all of the wall time.
-        OSError: `launch.enter` failed; nothing of the program has run.
+        OSError: `launch.enter` failed, or too many files are open; nothing of the program has run.
     """
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -156,19 +159,24 @@ class _Run:
 
     def __init__(self, process: subprocess.Popen[bytes], launch: Launch, limits: Limits, started: float) -> None:
         self.process, self.launch, self.limits, self.started = process, launch, limits, started
-        self.pidfd = os.pidfd_open(process.pid)
         self.selector = selectors.PollSelector()
-        self.selector.register(self.pidfd, selectors.EVENT_READ)
         self.stdout, self.stderr, self.report = bytearray(), bytearray(), bytearray()
         self.read: dict[int, tuple[bytearray, int]] = {}
         self.write: dict[int, tuple[IO[bytes], memoryview]] = {}
+        self.pidfd = self.source = -1
         self.enter = launch.enter
         self.stopped: Stopped | None = None
         self.last: _tree.Tree | None = None
         self.peak = 0
 
     def open(self, program: Program, source: IO[bytes], report: IO[bytes]) -> None:
-        """Takes the ends of the pipes that the process holds the other ends of."""
+        """Takes the ends of the pipes that the process holds the other ends of.
+
+        Raises:
+            OSError: this process has too many files open.
+        """
+        self.pidfd = os.pidfd_open(self.process.pid)
+        self.selector.register(self.pidfd, selectors.EVENT_READ)
         stdin, stdout, stderr = self.process.stdin, self.process.stdout, self.process.stderr
         assert stdin is not None
         assert stdout is not None
@@ -282,12 +290,16 @@ class _Run:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
+        until = time.monotonic() + _DEATH_SECONDS
+        while _tree.group_lives(pid) and time.monotonic() < until:
+            time.sleep(0.001)  # What was killed takes a moment to die, and tells nobody here.
         self.process.returncode = os.waitstatus_to_exitcode(status)
         for descriptor in list(self.read):
             while self.take(descriptor):
                 pass
         self.selector.close()
-        os.close(self.pidfd)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

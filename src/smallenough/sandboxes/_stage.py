@@ -29,6 +29,10 @@ READY = b"ready\n"
 OPEN_FILES = 256
 """File descriptors that a program may have open."""
 
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
+"""What a program's environment holds. With an arena for each thread, address space that the C library only reserves
+would count against the limit on memory."""
+
 _ENDED = re.compile(rb"ended (\d+) (\d+) (\d+)\n")
 
 # Objects that the collector leaves alone need no copy of their page in the other half.

@@ -73,6 +73,22 @@ def look(root: int) -> Tree:
     return Tree(tuple(pids), tasks, ticks / _TICKS, pages * _PAGE)
 
 
+def group_lives(group: int) -> bool:
+    """Whether a process of that process group still runs; one that only waits to be waited for does not."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = path.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                return True
+    return False
+
+
 def lists_children() -> bool:
     """Whether this kernel lists a process's children, without which only the process itself is seen."""
     return Path("/proc/thread-self/children").exists()

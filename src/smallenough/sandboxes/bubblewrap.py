@@ -6,7 +6,9 @@ and has no privilege and no way to one (no new privileges, seccomp, no namespace
 with it.
 
 What does not: a fault in the kernel itself can let a program out, as with every container. Host facts that /proc shows
-to everyone (processor, memory, kernel version, mount points) can be read.
+to everyone (processor, memory, kernel version, mount points) can be read. Without a control group, many empty files in
+the temporary folder take the kernel's memory. Packages that are installed beside the interpreter are hidden: they may
+hold a suite's answers.
 
 Started by root, each run gets a user id of its own that nothing else has. Otherwise it runs in a user namespace as the
 user who started it; there a program can reach the stage beside it, and so lie about its own exit code and memory.
@@ -31,7 +33,16 @@ from smallenough.errors import SandboxError
 from smallenough.records import Execution, Limits, Program
 from smallenough.sandboxes import _cgroup, _process, _seccomp, _stage, _tree
 
-_SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64")
+_SYSTEM = ("/bin", "/lib", "/lib32", "/lib64")
+_USR = ("bin", "lib", "lib32", "lib64", "local/bin", "local/lib", "share/zoneinfo")
+"""Of /usr, what interpreters need; containers often keep projects in /usr/src."""
+
+_FILES = ("/etc/ld.so.cache",)
+"""Without it, libraries outside the loader's own folders are not found."""
+
+_PACKAGES = ("site-packages", "dist-packages")
+"""Folders of installed packages: hidden, since the suites in them have the answers."""
+
 _NOBODY = 65534
 _FIRST_USER = 1_000_000_000
 """First of the user ids for runs that root starts: above all that systems, containers and directories hand out."""
@@ -41,6 +52,9 @@ _SHARED_BYTES = 2**23
 
 _LAUNCHER_TASKS = 2
 """Processes beside the program: bubblewrap outside, the stage inside."""
+
+_TRIAL = "import tempfile; tempfile.TemporaryFile().close()"
+"""Needs the standard library and the temporary folder."""
 
 _runs = itertools.count()
 
@@ -68,13 +82,13 @@ class BubblewrapSandbox:
         self.check()
 
     def check(self) -> None:
-        """Runs an empty program, so that what is wrong shows now.
+        """Runs a small program, so that what is wrong shows now.
 
         Raises:
             SandboxError: it did not run; names the mend.
         """
         try:
-            ended = self._supervise(Program("pass"), Limits())
+            ended = self._supervise(Program(_TRIAL), Limits())
         except OSError as error:
             raise SandboxError(f"sandbox {self.name!r} failed: {error}") from error
         if not ended.ready or ended.exit_code != 0:
@@ -119,6 +133,7 @@ class BubblewrapSandbox:
             launch = _process.Launch(
                 command=functools.partial(self._command, limits, seccomp),
                 directory="/",
+                environment=_stage.ENVIRONMENT,
                 descriptors=() if seccomp is None else (seccomp,),
                 namespace=True,
                 enter=group.enter if group else None,
@@ -131,7 +146,7 @@ class BubblewrapSandbox:
             failed = ended.exit_code != 0
             return dataclasses.replace(
                 ended,
-                peak_memory_bytes=group.peak_bytes or ended.peak_memory_bytes,
+                peak_memory_bytes=max(group.peak_bytes or 0, ended.peak_memory_bytes or 0) or None,
                 stopped="memory" if ended.stopped in (None, "cpu") and failed and group.kills else ended.stopped,
             )
 
@@ -171,26 +186,61 @@ def _view(interpreter: str, prefix: str) -> Iterator[str]:
     Raises:
         SandboxError: the interpreter can't be shown without showing a home folder.
     """
-    for path in _SYSTEM:
-        if Path(path).is_symlink():
-            yield from ("--symlink", str(Path(path).readlink()), path)
-        elif Path(path).is_dir():
-            yield from ("--ro-bind", path, path)
-    yield from ("--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache")
-    homes = {Path.home().resolve(), Path("/root"), Path("/home")}
-    for folder in dict.fromkeys((Path(prefix).resolve(), Path(interpreter).parent)):
-        if folder.is_relative_to("/usr") or (folder != Path(prefix).resolve() and folder.is_relative_to(prefix)):
-            continue
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))
+    shown: list[Path] = []
+    for path in [
+        *(Path("/usr", name) for name in _USR),
+        *_interpreter_folders(Path(interpreter), Path(prefix).resolve()),
+    ]:
+        if path.is_dir() and not any(path.is_relative_to(other) for other in shown):
+            shown.append(path)
+    files = [path for path in map(Path, _FILES) if path.is_file()]
+    above = {folder for path in (*shown, *files) for folder in path.parents[:-1]}
+    for folder in sorted(above):  # Left to bubblewrap, only root could enter them.
+        yield from ("--perms", "0755", "--dir", str(folder))
+    for path in (*shown, *files):
+        yield from ("--ro-bind", str(path), str(path))
+    for folder in _package_folders(shown):
+        yield from ("--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder))
+    yield from ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev")
+    yield from ("--size", str(_SHARED_BYTES), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev")
+
+
+def _interpreter_folders(interpreter: Path, prefix: Path) -> list[Path]:
+    """Where the interpreter and its library lie.
+
+    Raises:
+        SandboxError: a home folder lies there too.
+    """
+    libraries = [prefix / name for name in ("lib", "lib64") if (prefix / name).is_dir()]
+    folders = [interpreter.parent, *libraries]
+    homes = {Path(os.environ.get("HOME") or "/root"), Path("/root"), Path("/home")}
+    for folder in folders:
         if any(home.is_relative_to(folder) for home in homes):
             raise SandboxError(
                 f"the interpreter's folder {folder} holds a home folder, which programs must not see; "
                 "use a Python that is installed in a folder of its own"
             )
-        for above in reversed(folder.parents[:-1]):
-            yield from ("--perms", "0755", "--dir", str(above))
-        yield from ("--ro-bind", str(folder), str(folder))
-    yield from ("--proc", "/proc", "--dev", "/dev")
-    yield from ("--size", str(_SHARED_BYTES), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev")
+    return folders
+
+
+def _package_folders(shown: list[Path]) -> list[Path]:
+    """The folders of installed packages in what programs would see."""
+    libraries = [path for path in shown if path.name in ("lib", "lib64") or path.name.startswith("python")]
+    libraries += [path / name for path in shown for name in ("lib", "lib64") if (path / name).is_dir()]
+    found = {
+        packages.resolve()
+        for library in libraries
+        for pattern in ("", "python*/")
+        for name in _PACKAGES
+        for packages in library.glob(f"{pattern}{name}")
+        if packages.is_dir()
+    }
+    return sorted(found)
 
 
 def _may_take_users() -> bool:
@@ -214,10 +264,13 @@ def _version(bwrap: str) -> str:
 
 def _mend(said: str) -> str:
     """What to do about bubblewrap's message."""
-    if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists() and os.geteuid() != 0:
+    restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    if "nknown option" in said:
+        return "bubblewrap 0.6 or newer is needed"
+    if os.geteuid() != 0 and restricted.exists() and restricted.read_text().strip() == "1":
         return (
-            "AppArmor may forbid user namespaces: run as root "
-            "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`, or give bwrap an AppArmor profile with `userns`"
+            "AppArmor forbids user namespaces: as root, give bwrap an AppArmor profile with `userns`, "
+            "or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
         )
     if "namespace" in said or "Operation not permitted" in said or "clone" in said.lower():
         if os.geteuid() == 0:

@@ -2,8 +2,9 @@
 
 It does not protect against a hostile program. That program runs as the user who started smallenough, so it can read
 and write all files that the user can (other solutions, hidden tests, keys), use the network, signal the user's
-processes, and leave processes behind that have left its process group. What it holds against are accidents: endless
-loops, too much memory, output or processes, a crash.
+processes, and leave processes behind that have left its process group. It outlives a smallenough that is killed with
+`kill -9`, up to its CPU time. What it holds against are accidents: endless loops, too much memory, output or processes,
+a crash.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from smallenough.sandboxes import _process, _stage, _tree
 class SubprocessSandbox:
     """Runs programs in plain processes, with limits and a temporary working folder, and without isolation.
 
+    Raises:
+        SandboxError: this is not Linux.
+
     Memory: the address space of each process, and the tree's proportional memory, looked at twenty times a second. CPU
     time: of each process, and of the tree in the same way. Processes: the tree is stopped (`processes`) when it has
     more. Disk: the size of each file alone, whereas the number of files is not limited.
     """
 
     name = "subprocess"
+
+    def __init__(self) -> None:
+        self.check()
 
     def check(self) -> None:
         """Makes sure that programs can be run here.
@@ -53,13 +60,12 @@ class SubprocessSandbox:
         Raises:
             SandboxError: no process could be started, or the interpreter failed before the program was reached.
         """
-        self.check()
         try:
             with tempfile.TemporaryDirectory(prefix="smallenough-", ignore_cleanup_errors=True) as folder:
                 launch = _process.Launch(
                     command=lambda source, report, _: _stage.command(source, report, limits),
                     directory=folder,
-                    environment={"TMPDIR": folder},
+                    environment={**_stage.ENVIRONMENT, "TMPDIR": folder},
                     tasks=limits.processes + 1,  # The stage is one more.
                 )
                 return _process.supervise(launch, program, limits).execution(self.name)

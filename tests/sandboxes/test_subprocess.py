@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smallenough import plugins
+from smallenough.errors import SandboxError
+from smallenough.protocols import Sandbox
+from smallenough.records import Limits, Program
+from smallenough.sandboxes import _stage
+from smallenough.sandboxes.subprocess import SubprocessSandbox
+from tests.contracts.sandbox_contract import FORK_BOMB, SandboxContract
+
+
+class TestSubprocessSandbox(SandboxContract):
+    @pytest.fixture
+    def sandbox(self) -> Sandbox:
+        return SubprocessSandbox()
+
+    def test_it_goes_by_its_name(self) -> None:
+        assert plugins.load("sandboxes", "subprocess") is SubprocessSandbox
+
+    def test_it_says_that_it_isolates_nothing(self) -> None:
+        assert SubprocessSandbox().describe()["isolation"] == "none"
+
+    def test_a_fork_bomb_is_stopped_for_its_processes(self, sandbox: Sandbox) -> None:
+        assert self.run(sandbox, FORK_BOMB).stopped == "processes"
+
+    def test_the_working_folder_is_gone_afterwards(self, sandbox: Sandbox) -> None:
+        folder = Path(self.run(sandbox, "import os; print(os.getcwd(), end='')").stdout.decode())
+        assert folder.is_absolute()
+        assert not folder.exists()
+
+    def test_an_interpreter_that_does_not_start_is_the_sandboxs_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_stage, "interpreter", lambda: "/bin/false")
+        with pytest.raises(SandboxError, match=r"'subprocess' failed before the program started .*exit code 1"):
+            SubprocessSandbox().run(Program("pass"), Limits())
+
+    def test_an_interpreter_that_does_not_exist_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_stage, "interpreter", lambda: "/missing/python")
+        with pytest.raises(SandboxError, match="/missing/python"):
+            SubprocessSandbox().run(Program("pass"), Limits())
