@@ -114,7 +114,7 @@ def test_helpers_in_other_blocks_are_joined_when_they_are_needed() -> None:
         "import sys\nsys.setrecursionlimit(10**6)\n\ndef f(n):\n    return n",
         "memo = {}\n\ndef f(n):\n    return memo.setdefault(n, n)",
         "table = [0] * 10\nfor i in range(10):\n    table[i] = i * i\n\ndef f(n):\n    return table[n]",
-        "def square(n):\n    return n * n\n\nSQUARES = [square(i) for i in range(10)]\n\ndef f(n):\n    return SQUARES[n]",
+        "def square(n):\n    return n * n\n\nALL = [square(i) for i in range(10)]\n\ndef f(n):\n    return ALL[n]",
         "def g(n):\n    return n\n\nf = g",
         "f = lambda n: n + 1",
         "from functools import lru_cache\n\n@lru_cache(maxsize=None)\ndef f(n):\n    return n",

@@ -78,7 +78,7 @@ def encode(value: "Any", room: list[int], depth: int = 0) -> str:
 def encode_atom(value: "Any", kind: type, room: list[int]) -> str:
     """A number, a string, bytes or an ellipsis; empty: it is none of them."""
     if issubclass(kind, int):
-        _take(room, int.bit_length(value) // 4)
+        _check(room, int.bit_length(value) // 4)
         return f'["i","{int.__index__(value):x}"]'
     if issubclass(kind, float):
         return f'["f","{float.hex(value)}"]'
@@ -86,13 +86,13 @@ def encode_atom(value: "Any", kind: type, room: list[int]) -> str:
         value = complex.__pos__(value)
         return f'["c","{value.real.hex()}","{value.imag.hex()}"]'
     if issubclass(kind, str):
-        _take(room, 2 * str.__len__(value))
+        _check(room, 2 * str.__len__(value))
         return f'["s",{text(value)}]'
     if issubclass(kind, bytes):
-        _take(room, 2 * bytes.__len__(value))
+        _check(room, 2 * bytes.__len__(value))
         return f'["b","{bytes.hex(value)}"]'
     if issubclass(kind, bytearray):  # equals the same bytes
-        _take(room, 2 * bytearray.__len__(value))
+        _check(room, 2 * bytearray.__len__(value))
         return f'["b","{bytearray.hex(value)}"]'
     return '["e"]' if value is Ellipsis else ""
 
@@ -125,8 +125,12 @@ def _sequence(tag: str, items: "Any", room: list[int], depth: int) -> str:
 
 
 def _take(room: list[int], size: int) -> None:
+    _check(room, size)
     room[0] -= size
-    if room[0] < 0:
+
+
+def _check(room: list[int], size: int) -> None:
+    if size > room[0]:
         raise TooLarge("the value is too large to be compared")
 
 

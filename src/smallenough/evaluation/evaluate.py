@@ -78,6 +78,8 @@ class Planned:
 
     def verdict(self, reply: Reply) -> Verdict:
         """What the test comes to, by what came back."""
+        if len(reply.values) != len(self.ask(0).sources):
+            return Verdict(Fault("Crash", "the solution disturbed the process that it ran in"))
         if self.split:
             return judge(self.split.condition, reply.values, self.split.sources)
         failed = next((value for value in reply.values if isinstance(value, Fault)), None)
@@ -172,7 +174,7 @@ class Session:
             )
             run = run_job([solution], self.sandbox, self.limits)
             self.executions.append(run.execution)
-            failed = run.loads.get(0, death(run.execution))
+            failed = run.loads.get(0, death(run.execution, self.limits))
             if failed:
                 self.compiles = self.compiles and not (failed.error == "SyntaxError" and failed.line is not None)
                 self.outcomes.update((ask.index, failed) for ask in asks)
@@ -184,7 +186,7 @@ class Session:
             )
             asks = [ask for ask in asks if ask.index not in replies]
             if asks and not (run.ended and replies):
-                self.outcomes[asks.pop(0).index] = death(run.execution)
+                self.outcomes[asks.pop(0).index] = death(run.execution, self.limits)
                 failures += 1
             else:
                 failures += hung

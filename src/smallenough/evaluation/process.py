@@ -108,7 +108,7 @@ def run_job(solutions: Sequence[Solution], sandbox: Sandbox, limits: Limits) -> 
     return run
 
 
-def death(execution: Execution) -> Fault:
+def death(execution: Execution, limits: Limits) -> Fault:
     """Why a process ended that had not come to its own end."""
     match execution.stopped:
         case "wall" | "cpu":
@@ -120,6 +120,10 @@ def death(execution: Execution) -> Fault:
         case "processes":
             return Fault("ProcessLimit", "it started more processes or threads than it may")
     if execution.exit_code is None:
+        # The kernel enforces the limit by ticks, and on a busy machine ends a process well before its own account of
+        # the time is full; beyond half of it, at which every test is stopped, that is what a signal means.
+        if (execution.cpu_seconds or 0.0) > limits.cpu_seconds / 2:
+            return Fault("Timeout", "it took too long")
         return Fault("Crash", "the interpreter was ended by a signal")
     return Fault("Crash", f"the solution ended the interpreter, with exit code {execution.exit_code}")
 
