@@ -170,9 +170,10 @@ def _opened(
     name: str, store: Store, path: str | Path | None, ids: str | None, protocol: str | None, version: int | None
 ) -> tuple[Suite, str | None]:
     """The suite, and what of `ids` is still to be chosen."""
-    if name in plugins.names("tasks"):
-        if version is not None:
-            raise InputError(f"the built-in suite {name!r} has no versions; leave out {version}")
+    built_in = name.rpartition("@")[0] or name
+    if built_in in plugins.names("tasks"):
+        if version is not None or built_in != name:
+            raise InputError(f"the built-in suite {built_in!r} has no versions; ask for it by its name alone")
         return _built_in(name, path, ids, protocol)
     if path is not None:
         raise InputError(f"suite {name!r} is no built-in source, so that {path} is not read; name one of them")
