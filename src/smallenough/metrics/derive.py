@@ -100,7 +100,7 @@ def arm_metrics(trials: Sequence[Mapping[str, Json]], usage: Usage | None = None
     }
     for metric in TRIAL_METRICS:
         known = [value for trial in valid if (value := trial.get(metric.name)) is not None]
-        whole = known if len(known) == len(valid) else [None]
+        whole = known if valid and len(known) == len(valid) else [None]
         total = _measured_total(usage, metric.name)
         if metric.arm == "sum":
             found[metric.name] = total if total is not None else _total(whole)
