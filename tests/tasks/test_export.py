@@ -43,6 +43,7 @@ def test_real_suites_come_back_the_same(tmp_path: Path, source: TaskSource) -> N
     again = returned(suite, tmp_path)
     assert again.tasks == suite.tasks
     assert again.digest == suite.digest
+    assert again.description == "protocol split: public and hidden tests are as the file has them"
 
 
 @pytest.mark.parametrize("protocol", ["split", "standard"])

@@ -55,7 +55,7 @@ class JsonlSource:
             tasks=tuple(tasks),
             source=self.path.name,
             protocol=protocol,
-            description=f"protocol {protocol}: {PROTOCOLS[protocol]}",
+            description=f"protocol {protocol}: {_told(records, protocol)}",
         )
 
     def _protocol(self, stated: set[str], faults: Faults) -> SuiteProtocol:
@@ -70,6 +70,15 @@ class JsonlSource:
 def suite_name(path: Path) -> str:
     """A suite's name by its file's or folder's: without `.jsonl` and `.gz`."""
     return path.name.removesuffix(".gz").removesuffix(".jsonl") or "suite"
+
+
+def _told(records: Sequence[Record], protocol: SuiteProtocol) -> str:
+    """How the tests were set apart, for the suite's description."""
+    apart = ["public_tests" in record.value or "hidden_tests" in record.value for record in records]
+    if protocol == "standard" or not any(apart):
+        return PROTOCOLS[protocol]
+    own = "public and hidden tests are as the file has them"
+    return own if all(apart) else f"{own}; where it has not, {PROTOCOLS[protocol]}"
 
 
 def _files(path: Path) -> list[Path]:
