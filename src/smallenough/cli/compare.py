@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from smallenough.cli.common import json_option, open_store, print_json, store_options
+from smallenough.cli.common import json_option, open_store, store_options
+
+if TYPE_CHECKING:
+    from smallenough.sessions.compare import Compared
 
 
 @click.command("compare", short_help="Compare the arms of sessions.")
@@ -50,7 +54,8 @@ def command(
       smallenough compare 20260101-120000 --baseline "mistral single"
       smallenough compare --experiment smallenough --csv > comparison.csv
     """
-    from smallenough.analysis.comparison import Prices
+    from smallenough.analysis import table
+    from smallenough.analysis.evidence import Prices
     from smallenough.sessions.compare import compare_sessions
 
     prices = None
@@ -60,9 +65,32 @@ def command(
         open_store(store, tracking_uri), sessions, experiment, baseline=baseline, prices=prices, log=not no_log
     )
     if as_json:
-        print_json(found.data)
-        return 0
-    click.echo(found.csv if as_csv else found.markdown if as_markdown else found.details if details else found.table)
+        click.echo(found.comparison.to_json())
+    elif as_csv:
+        click.echo(table.csv(found.comparison), nl=False)
+    elif as_markdown:
+        click.echo(table.markdown(found.comparison, detailed=details), nl=False)
+    else:
+        show_comparison(found, detailed=details)
+    return 0
+
+
+def show_comparison(found: Compared, *, detailed: bool = False) -> None:
+    """Draws the table, and what a reader of it should know."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from smallenough.analysis.table import table
+
+    console = Console()
+    drawn = table(found.comparison, detailed=detailed, width=max(console.width, 80) if console.is_terminal else 120)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for place, header in enumerate(drawn.headers):
+        shown.add_column(header, justify="right" if place else "left", no_wrap=True)
+    for row in drawn.rows:
+        shown.add_row(*row)
+    Console(width=max(drawn.width, console.width)).print(shown, markup=False, highlight=False)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
-    return 0
+    if drawn.left_out:
+        click.echo(f"left out for width: {', '.join(drawn.left_out)}; --details shows all", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from smallenough import journal
 from smallenough.cli.common import print_json
+from smallenough.cli.compare import show_comparison
 from smallenough.errors import SmallenoughError
 from smallenough.tracking.writer import WriterState, left
 
@@ -53,17 +55,13 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
 
 def wait_for_writer(result: SessionResult, *, quiet: bool) -> int:
     """Waits until MLflow holds the session or can't be reached; returns the bytes of the journal that are left."""
-    shown = Console(stderr=True, quiet=quiet)
-    best, since = left(result.folder), time.monotonic()
-    with shown.status("writing to MLflow …") as status:
-        while best:
+    with Console(stderr=True, quiet=quiet).status("writing to MLflow …") as status:
+        while result.writer.poll() is None:
             state = WriterState.read(result.folder)
-            if (state and state.error) or time.monotonic() - since > 60:
+            if state and state.error:
                 break
-            time.sleep(0.1)
-            if (now := left(result.folder)) < best:
-                best, since = now, time.monotonic()
-                status.update(f"writing to MLflow: {best} bytes of the journal are left …")
+            status.update(f"writing to MLflow: {left(result.folder)} bytes of the journal are left …")
+            time.sleep(0.05)
     return left(result.folder)
 
 
@@ -72,10 +70,8 @@ def _comparison(result: SessionResult, store: Store, *, as_json: bool, log: bool
 
     found = compare_sessions(store, [result.session], log=log)
     if as_json:
-        return found.data
-    click.echo(found.table)
-    for note in found.notes:
-        click.echo(f"note: {note}", err=True)
+        return json.loads(found.comparison.to_json())
+    show_comparison(found)
     return None
 
 

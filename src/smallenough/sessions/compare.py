@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from smallenough.analysis import table
 from smallenough.analysis.comparison import Comparison, Prices, compare
@@ -16,35 +14,10 @@ from smallenough.tracking.store import Store
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison and its forms."""
+    """A comparison, and the tables that it was made from."""
 
     comparison: Comparison
     tables: Tables
-
-    @property
-    def table(self) -> str:
-        """The essential table, for a terminal."""
-        return table.text(self.comparison)
-
-    @property
-    def details(self) -> str:
-        """Every column, for a terminal."""
-        return table.text(self.comparison, detailed=True)
-
-    @property
-    def csv(self) -> str:
-        """As CSV."""
-        return table.csv(self.comparison)
-
-    @property
-    def markdown(self) -> str:
-        """As a Markdown table."""
-        return table.markdown(self.comparison)
-
-    @property
-    def data(self) -> Any:
-        """As JSON values."""
-        return json.loads(self.comparison.to_json())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -81,8 +54,8 @@ def compare_sessions(
     if log and tables.experiments:
         artifacts = {
             "comparison.json": found.comparison.to_json(),
-            "comparison.csv": found.csv,
-            "comparison.md": found.markdown,
+            "comparison.csv": table.csv(found.comparison),
+            "comparison.md": table.markdown(found.comparison, detailed=True),
         }
         comparison_run.log(store, tables, found.comparison.baseline, artifacts)
     return found

@@ -23,7 +23,7 @@ from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
 from smallenough.prompts import Prompts
 from smallenough.records import Json, Suite
-from smallenough.resources.hardware import hardware
+from smallenough.resources.hardware import busy, hardware
 from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench
@@ -41,6 +41,8 @@ class SessionResult:
     session: str
     status: Status
     folder: Path
+    writer: subprocess.Popen[bytes]
+    """The process that writes MLflow; it ends by itself when all is written or the store can't be reached."""
     reason: str = ""
     """Why it did not complete; empty: it did."""
 
@@ -64,14 +66,22 @@ def run(
         references = _references(prepared)
         session = journal.new_id(store.journals)
         with Journal.create(store.journals, session, prepared.suite) as book:
-            book.append(SessionStarted(session, prepared.plan, provenance(), time.time()))
+            book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), time.time()))
             book.append(ReferencesTimed(references, time.time()))
-            writer.start(book.folder, store)
-            return _carry_out(prepared, book, Progress(references=dict(references)), control, observe)
+            process = writer.start(book.folder, store)
+            status = _carry_out(prepared, book, Progress(references=dict(references)), control, observe)
+            return SessionResult(session, status, book.folder, process, control.reason)
+
+
+PrepareAgain = Callable[[Plan, Suite, Mapping[str, str | None]], Prepared]
 
 
 def resume(
-    folder: Path, store: Store, observe: Observe = lambda _: None, say: Callable[[str], None] = lambda _: None
+    folder: Path,
+    store: Store,
+    observe: Observe = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+    prepared_again: PrepareAgain | None = None,
 ) -> SessionResult:
     """Goes on with a session that was interrupted; what was done is neither lost nor done again.
 
@@ -80,6 +90,8 @@ def resume(
         store: where to track it.
         observe: gets every event that is new.
         say: gets what a person should know meanwhile.
+        prepared_again: how clients and strategies are made from the plan, the tasks and the digests of the arms'
+            models; None: by the names in the plan.
 
     Raises:
         InputError: it is complete, it is being run, or a model has changed since.
@@ -91,13 +103,14 @@ def resume(
         progress, plan, digests = _read(folder)
         if len(progress.finished) == plan.trials:
             raise InputError(f"session {folder.name} is complete: there is nothing to resume")
-        prepared = _prepare_again(plan, journal.read_suite(folder), digests)
+        prepared = (prepared_again or prepare_again)(plan, journal.read_suite(folder), digests)
         if progress.references is None:
             progress.references = dict(_references(prepared))
             book.append(ReferencesTimed(progress.references, time.time()))
         book.append(SessionResumed(time.time()))
-        writer.start(book.folder, store)
-        return _carry_out(prepared, book, progress, control, observe)
+        process = writer.start(folder, store)
+        status = _carry_out(prepared, book, progress, control, observe)
+        return SessionResult(folder.name, status, folder, process, control.reason)
 
 
 def standing(folder: Path) -> tuple[Plan, dict[str, int]]:
@@ -110,9 +123,7 @@ def standing(folder: Path) -> tuple[Plan, dict[str, int]]:
     return plan, dict(Counter(key.arm for key in progress.finished))
 
 
-def _carry_out(
-    prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe
-) -> SessionResult:
+def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe) -> Status:
     bench = Bench(
         prepared.plan,
         prepared.suite,
@@ -123,12 +134,11 @@ def _carry_out(
         progress.references or {},
     )
     try:
-        status = SessionRunner(
+        return SessionRunner(
             bench, prepared.strategies, prepared.models, prepared.prompts, progress, control, observe
         ).run()
     finally:
         prepared.close()
-    return SessionResult(book.folder.name, status, book.folder, control.reason)
 
 
 def _references(prepared: Prepared) -> Mapping[str, float]:
@@ -165,7 +175,13 @@ def _read(folder: Path) -> tuple[Progress, Plan, dict[str, str | None]]:
     return progress, plan, digests
 
 
-def _prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) -> Prepared:
+def prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) -> Prepared:
+    """Makes what a plan names, and checks that the models are still the same.
+
+    Raises:
+        InputError: a model has changed since, or something named is gone.
+        InfrastructureError: no server answers, or the sandbox does not work here.
+    """
     faults = Faults()
     sandbox = faults.catch(lambda: make_sandbox(plan.sandbox))
     clients, models = {}, {}
@@ -188,6 +204,21 @@ def _prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) 
 
 
 # ---------------------------------------------------------------------------------------------- circumstances
+
+
+_BUSY = 0.2
+"""A larger share of the machine's CPU time in other hands is told before the start."""
+
+
+def _circumstances(prepared: Prepared, say: Callable[[str], None]) -> dict[str, Json]:
+    """The provenance of a session that is about to begin, with what its sandbox enforces and how busy the machine is."""
+    pids = [pid for client in prepared.clients.values() for pid in client.processes() or ()]
+    share = busy(pids=pids)
+    if share > _BUSY:
+        say(f"others use {share:.0%} of this machine's CPU time: timings will be longer than on a quiet one")
+    describe = getattr(prepared.sandbox, "describe", dict)
+    enforced = {f"sandbox_{name}": value for name, value in describe().items()}
+    return {**provenance(), **enforced, "busy_share": round(share, 3)}
 
 
 def provenance() -> dict[str, Json]:

@@ -173,21 +173,25 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
     assert sandbox is not None
     by_name = {one.arm.name: one for one in reversed(found)}
     arms = tuple(one.arm for one in dict.fromkeys(by_name[one.arm.name] for one in found))
-    plan = Plan(
-        suite=suite.name,
-        suite_digest=suite.digest,
-        arms=arms,
-        task_ids=tuple(task.id for task in suite.tasks),
-        **{field.name: getattr(settings, field.name) for field in fields(settings)},
-    )
     return Prepared(
-        plan,
+        lay_down(suite, arms, settings),
         suite,
         clients,
         sandbox,
         models={name: one.info for name, one in by_name.items()},
         strategies={name: one.strategy for name, one in by_name.items()},
         prompts={name: one.prompts for name, one in by_name.items()},
+    )
+
+
+def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
+    """The plan of these arms on these tasks."""
+    return Plan(
+        suite=suite.name,
+        suite_digest=suite.digest,
+        arms=arms,
+        task_ids=tuple(task.id for task in suite.tasks),
+        **{field.name: getattr(settings, field.name) for field in fields(settings)},
     )
 
 

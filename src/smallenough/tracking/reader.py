@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 1000
+_WORDS = {"RUNNING": "running", "FINISHED": "completed", "KILLED": "interrupted", "FAILED": "failed"}
+"""What MLflow's words for a run's status mean for a session."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read(store: Store, sessions: Sequence[str] = (), experiment: str | None = No
             _read_session(client, known[name], rows)
     experiments = tuple(dict.fromkeys(known[name].info.experiment_id for name in wanted))
     notes = tuple(
-        f"session {name} is {known[name].info.status.lower()}: what it has so far is shown"
+        f"session {name} is {_WORDS[known[name].info.status]}: what it has so far is shown"
         for name in wanted
         if known[name].info.status != "FINISHED"
     )
@@ -161,7 +163,7 @@ def _arm_row(arm: Run) -> dict[str, Any]:
         "model": tags[f"{TAG}model"],
         "strategy": tags[f"{TAG}strategy"],
         "run_id": arm.info.run_id,
-        "status": arm.info.status,
+        "status": _WORDS[arm.info.status],
         "concurrency": float(params.get("concurrency", "nan")),
         "model_parameters": float(params.get("model_parameters", "nan")),
         **ours,
@@ -231,7 +233,7 @@ def _read_journal(folder: Path, rows: _Rows) -> None:
     for run in arms.values():
         tags = {name: run.tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "strategy")}
         told = {name: float(run.params.get(name, "nan")) for name in ("concurrency", "model_parameters")}
-        rows.arms.append({**tags, "status": run.status, **told, **run.metrics})
+        rows.arms.append({**tags, "status": _WORDS[run.status], **told, **run.metrics})
 
 
 # ------------------------------------------------------------------------------------------------------- frames

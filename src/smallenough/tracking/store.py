@@ -84,7 +84,9 @@ def connect(store: Store) -> MlflowClient:
     Raises:
         TrackingError: the store can't be reached, created or read.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+    # A server that is away is noticed within seconds; MLflow's own patience is four minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     with warnings.catch_warnings():
