@@ -211,7 +211,7 @@ _BUSY = 0.2
 
 
 def _circumstances(prepared: Prepared, say: Callable[[str], None]) -> dict[str, Json]:
-    """The provenance of a session that is about to begin, with what its sandbox enforces and how busy the machine is."""
+    """The provenance of a session about to begin, with what its sandbox enforces and how busy the machine is."""
     pids = [pid for client in prepared.clients.values() for pid in client.processes() or ()]
     share = busy(pids=pids)
     if share > _BUSY:
