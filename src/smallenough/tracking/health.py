@@ -11,6 +11,7 @@ from typing import Literal
 
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect
+from smallenough.tracking.ui import shown_uri
 
 _SECONDS = 5
 """How long a server may take to answer."""
@@ -99,14 +100,14 @@ def _server(store: Store) -> Health:
         )
     mend = "check MLFLOW_TRACKING_URI, and MLFLOW_TRACKING_USERNAME and _PASSWORD or MLFLOW_TRACKING_TOKEN"
     if reply.status_code != 200:
-        return Health("broken", f"{store.uri} answers with status {reply.status_code}", mend)
+        return Health("broken", f"{shown_uri(store.uri)} answers with status {reply.status_code}", mend)
     try:
         known = "experiments" in reply.json() or reply.json() == {}
     except ValueError:
         known = False
     if not known:
-        return Health("broken", f"{store.uri} answers, and is no MLflow server", mend)
-    return Health("ok", f"{store.uri} answers; whether it can be written is not tried")
+        return Health("broken", f"{shown_uri(store.uri)} answers, and is no MLflow server", mend)
+    return Health("ok", f"{shown_uri(store.uri)} answers; whether it can be written is not tried")
 
 
 __all__ = ["Health", "check"]
