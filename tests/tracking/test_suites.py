@@ -257,6 +257,16 @@ class TestFaults:
         assert sorted(found.name for found in client.search_datasets()) == ["mine v1", "new v1"]
 
 
+def test_a_server_that_is_away_is_told_within_seconds(tmp_path: Path) -> None:
+    store = Store.resolve("http://127.0.0.1:9", tmp_path)
+    began = time.monotonic()
+    with pytest.raises(TrackingError, match=r"^http://127\.0\.0\.1:9 does not answer \(.*refused\); start it"):
+        list_suites(store)
+    with pytest.raises(TrackingError, match=r"^http://127\.0\.0\.1:9 does not answer \(.*refused\); start it"):
+        save_suite(store, suite("a"), merge=False)
+    assert time.monotonic() - began < 30
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, empty_database: bytes) -> Iterator[str]:
     """A real MLflow server on loopback."""

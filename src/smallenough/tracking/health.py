@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from smallenough.errors import TrackingError
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect
 from smallenough.tracking.ui import shown_uri
@@ -83,12 +84,26 @@ def _mend(path: Path, said: str) -> str:
     return "it is no MLflow database: move it away (journals stay, and `smallenough flush` writes them anew)"
 
 
+def reach(store: Store) -> None:
+    """Makes sure within seconds that a tracking server answers, where MLflow's client would try for minutes.
+
+    Raises:
+        TrackingError: nothing answers, or it is no MLflow server, or it wants other credentials; names the mend.
+    """
+    if store.uri.startswith(("http://", "https://")):
+        found = _server(store)
+        if found.state != "ok":
+            raise TrackingError(f"{found.detail}; {found.mend}")
+
+
 def _server(store: Store) -> Health:
+    import requests
+    from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
     # Like MLflow's client, with its credentials, but without its retries, which take minutes.
-    with mapped(store.uri):
+    try:
         reply = http_request(
             get_default_host_creds(store.uri),
             "/api/2.0/mlflow/experiments/search",
@@ -98,16 +113,26 @@ def _server(store: Store) -> Health:
             raise_on_status=False,
             json={"max_results": 1},
         )
+    except (MlflowException, requests.RequestException, OSError) as error:
+        mend = "start it, or unset MLFLOW_TRACKING_URI to track to the local store"
+        return Health("broken", f"{shown_uri(store.uri)} does not answer ({_first_cause(error)})", mend)
     mend = "check MLFLOW_TRACKING_URI, and MLFLOW_TRACKING_USERNAME and _PASSWORD or MLFLOW_TRACKING_TOKEN"
     if reply.status_code != 200:
         return Health("broken", f"{shown_uri(store.uri)} answers with status {reply.status_code}", mend)
     try:
-        known = "experiments" in reply.json() or reply.json() == {}
+        answer = reply.json()
     except ValueError:
-        known = False
-    if not known:
+        answer = None
+    if not isinstance(answer, dict) or (answer and "experiments" not in answer):
         return Health("broken", f"{shown_uri(store.uri)} answers, and is no MLflow server", mend)
     return Health("ok", f"{shown_uri(store.uri)} answers; whether it can be written is not tried")
 
 
-__all__ = ["Health", "check"]
+def _first_cause(error: BaseException) -> BaseException:
+    """What the libraries between have wrapped."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
+
+
+__all__ = ["Health", "check", "reach"]

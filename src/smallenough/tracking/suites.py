@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from smallenough.errors import InputError, TrackingError, UnknownName
 from smallenough.records import Json, Suite, Task, Test, replace
+from smallenough.tracking.health import reach
 from smallenough.tracking.layout import TAG
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect, experiment_id
@@ -76,6 +77,7 @@ def list_suites(store: Store) -> list[SuiteInfo]:
     """
     if store.database is not None and not store.database.exists():
         return []
+    reach(store)
     client = connect(store)
     with mapped(store.uri):
         found = [_info(dataset) for dataset in _search(client, "suite")]
@@ -137,9 +139,9 @@ def save_suite(store: Store, suite: Suite, *, merge: bool, experiment: str | Non
     """
     check_name(suite.name)
     _check_ids(suite)
-    client = connect(store)
     with _alone(store):
         last = newest(store, suite.name)
+        client = connect(store)
         if last and merge:
             suite = _merged(load_suite(store, suite.name), suite)
         if last and last.digest == suite.digest:
