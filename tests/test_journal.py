@@ -33,7 +33,11 @@ def events_of(folder: Path) -> list[Event]:
 
 
 def test_what_is_appended_is_read_back_with_its_suite(tmp_path: Path) -> None:
-    written = [started("one"), TrialStarted(TrialKey("a", "t"), 5, 2.0), SessionFinished("completed", None, 3.0)]
+    written: list[Event] = [
+        started("one"),
+        TrialStarted(TrialKey("a", "t"), 5, 2.0),
+        SessionFinished("completed", None, 3.0),
+    ]
     with Journal.create(tmp_path, "one", SUITE) as book:
         for event in written:
             book.append(event)

@@ -70,9 +70,7 @@ class Prompts:
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
-        return jinja2.Environment(
-            loader=jinja2.DictLoader(dict(self.sources)), trim_blocks=True, undefined=jinja2.StrictUndefined
-        )
+        return jinja2.Environment(loader=jinja2.DictLoader(dict(self.sources)), undefined=jinja2.StrictUndefined)
 
     def render(self, name: str, problem: Problem, step: Step | None = None, **more: Any) -> str:
         """The text of template `name` for `problem`; after a failure, with what `step` shows of it.
@@ -91,9 +89,10 @@ class Prompts:
             **more,
         }
         try:
-            return self._environment.get_template(name).render(values).strip()
+            text = self._environment.get_template(name).render(values)
         except jinja2.UndefinedError as error:
             raise InputError(f"prompt template {self.size_class}/{name}.j2: {error}") from error
+        return re.sub(r"\n{3,}", "\n\n", text).strip()
 
     def first(
         self, problem: Problem, name: str = "solve", step: Step | None = None, **more: Any

@@ -94,7 +94,7 @@ def test_killed_at_random_points_and_resumed_the_store_is_as_if_undisturbed(
     kills = 0
     for _ in range(3):
         goal = size(folder) + chance.randrange(1, 9000)
-        wait_until(lambda goal=goal: size(folder) >= goal, process)  # type: ignore[misc]
+        wait_until(lambda goal=goal: size(folder) >= goal, process)
         if process.poll() is None:
             process.kill()
             kills += 1

@@ -96,7 +96,8 @@ def test_each_move_can_be_switched_alone(switch: str, note: str) -> None:
     off: dict[str, Any] = {"feedback": "off", "hints": False, "reformulate": False, "shorten": False}
     only = play(Branching(Options(**{**off, switch: True}), PROMPTS), [[False]])
     assert {ask.note for ask in asks(only)[1:]} == {note}
-    without = play(Branching(Options(**{switch: False}), PROMPTS), [[False]])
+    all_but: dict[str, Any] = {switch: False}
+    without = play(Branching(Options(**all_but), PROMPTS), [[False]])
     assert note not in {ask.note for ask in asks(without)}
 
 

@@ -119,7 +119,9 @@ def test_parameters_hold_everything_that_went_in(ended: tuple[Store, str]) -> No
 def test_the_suite_is_the_dataset_used(ended: tuple[Store, str]) -> None:
     store, _ = ended
     session = by_kind(runs_of(store), "session")[0]
-    dataset = connect(store).get_run(session.info.run_id).inputs.dataset_inputs[0].dataset
+    inputs = connect(store).get_run(session.info.run_id).inputs
+    assert inputs
+    dataset = inputs.dataset_inputs[0].dataset
     assert (dataset.name, dataset.digest) == ("doubles", replayed.suite(TASKS).digest)
 
 

@@ -28,7 +28,8 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
     shown: dict[str, Any] = {"session": result.session, "status": result.status, "left_bytes": behind}
     if not as_json:
         click.echo(
-            f"session {result.session}: {result.status}{f' ({result.reason})' if result.reason else ''}", err=True
+            f"session {result.session}: {result.status}{f': {result.reason}' if result.status == 'failed' else ''}",
+            err=True,
         )
         if behind:
             state = WriterState.read(result.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("session", "status", "trials", "suite", "experiment", "arms", "took", "not in MLflow"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for one in known:
         behind = left(one.folder)
         table.add_row(
@@ -56,5 +57,5 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
             duration((one.ended or time.time()) - one.started),
             f"{behind} bytes" if behind else "",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     return 0

@@ -33,7 +33,7 @@ def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str
     with mapped(store.uri):
         existing = search(client, [experiment], "comparison", record=record)
         if existing:
-            run_id = existing[0].info.run_id
+            run_id: str = existing[0].info.run_id
         else:
             tags = {
                 f"{TAG}kind": "comparison",

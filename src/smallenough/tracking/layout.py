@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
 from smallenough.metrics import trial_metrics
-from smallenough.records import Arm, Ask, Json, Score, Suite, Task, TrialKey, Usage
+from smallenough.records import Arm, Ask, Json, Score, Suite, TrialKey, Usage
 from smallenough.trial import Trial
 
 TAG = "smallenough."
@@ -24,7 +24,8 @@ Kind: TypeAlias = Literal["session", "arm", "trial", "attempt", "resources", "tr
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 SESSION, ARM, RESOURCES = "session", "arm", "resources"
-TRIALS, ATTEMPTS, SAMPLES, ATTEMPT = "trials.parquet", "attempts.parquet", "samples.parquet", "attempt.json"
+TRIALS, ATTEMPTS, SAMPLES = "trials.parquet", "attempts.parquet", "samples.parquet"
+TRIAL, ATTEMPT = "trial.json", "attempt.json"
 
 TRIAL_TAGS = ("session", "arm", "model", "provider", "strategy", "suite", "task", "category", "outcome")
 """Columns of the trials table that are tags of the trial's run."""
@@ -259,13 +260,19 @@ def trial_row(context: Context, trial: Trial, finished: TrialFinished) -> dict[s
     }
 
 
-def trial_run(row: Mapping[str, Json], key: TrialKey, start: float, end: float | None, task: Task) -> RunRecord:
-    """The run of a trial; `row` is what `trial_row` made, or the identity alone while the trial goes on."""
+def trial_run(row: Mapping[str, Json], trial: Trial, start: float, finished: TrialFinished | None) -> RunRecord:
+    """The run of a trial, with `trial.json`: the task, the answer that was chosen, what became of it.
+
+    Args:
+        row: what `trial_row` made, or the identity alone while the trial goes on.
+        trial: the trial.
+        start: when it began.
+        finished: how it ended; None: it goes on.
+    """
+    key = trial.key
     record = record_of("trial", key)
-    outcome = row.get("outcome")
-    status: RunStatus = "RUNNING" if end is None else "FAILED" if str(outcome).endswith("_failed") else "FINISHED"
+    status: RunStatus = "RUNNING" if finished is None else "FAILED" if finished.failure else "FINISHED"
     metrics = {name: value for name, value in row.items() if name not in (*TRIAL_TAGS, *TRIAL_NUMBERS)}
-    answer = {"task": task.id, "prompt": task.prompt, "public_tests": [test.code for test in task.public_tests]}
     return RunRecord(
         record,
         record_of(ARM, key.arm),
@@ -273,12 +280,26 @@ def trial_run(row: Mapping[str, Json], key: TrialKey, start: float, end: float |
         f"{key.task} {key.repeat}" if key.repeat else key.task,
         status,
         start,
-        end,
+        finished.time if finished else None,
         _tags("trial", record, repeat=key.repeat, **{name: row.get(name) for name in TRIAL_TAGS}),
         _texts({name: row.get(name) for name in TRIAL_NUMBERS}),
         _numbers(metrics),
-        {"task.json": _json(answer)} if end is not None else {},
+        {TRIAL: _json(_answer(trial, finished))} if finished else {},
     )
+
+
+def _answer(trial: Trial, finished: TrialFinished) -> dict[str, Json]:
+    task, chosen = trial.task, None if finished.chosen is None else trial.step(finished.chosen)
+    return {
+        "task": task.id,
+        "prompt": task.prompt,
+        "public_tests": [test.code for test in task.public_tests],
+        "outcome": finished.outcome,
+        "chosen": finished.chosen,
+        "response": chosen.response if chosen else None,
+        "code": chosen.code if chosen else None,
+        "failure": asdict(finished.failure) if finished.failure else None,
+    }
 
 
 def attempt_row(context: Context, trial: Trial, index: int, scored: Scored | None) -> dict[str, Json]:

@@ -79,18 +79,14 @@ def read(store: Store, sessions: Sequence[str] = (), experiment: str | None = No
         for name in wanted:
             _read_session(client, known[name], rows)
     experiments = tuple(dict.fromkeys(known[name].info.experiment_id for name in wanted))
-    notes = tuple(
-        f"session {name} is {_WORDS[known[name].info.status]}: what it has so far is shown"
-        for name in wanted
-        if known[name].info.status != "FINISHED"
-    )
+    notes = tuple(note for name in wanted for note in _not_begun(known[name], rows))
     return _tables(rows, wanted, experiments, notes)
 
 
 def _session_runs(client: MlflowClient, store: Store, experiment: str | None) -> list[Run]:
     """The runs of sessions, the newest first."""
     with mapped(store.uri):
-        found = client.search_experiments()
+        found = list(client.search_experiments())
         if experiment is not None:
             if experiment not in {one.name for one in found}:
                 raise UnknownName("experiment", experiment, [one.name for one in found])
@@ -152,6 +148,14 @@ def _read_session(client: MlflowClient, session: Run, rows: _Rows) -> None:
         rows.trials.append(trials)
         rows.attempts.append(attempts)
         rows.arms.append(_arm_row(arm))
+
+
+def _not_begun(session: Run, rows: _Rows) -> list[str]:
+    """Says how many of a session's arms there is nothing of."""
+    name, planned = session.data.tags[f"{TAG}session"], int(session.data.params["arms"])
+    begun = sum(row["session"] == name for row in rows.arms)
+    word = _WORDS[session.info.status]
+    return [] if begun == planned else [f"session {name} is {word}: {planned - begun} of its arms have not begun"]
 
 
 def _arm_row(arm: Run) -> dict[str, Any]:

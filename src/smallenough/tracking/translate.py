@@ -93,10 +93,8 @@ class Translator:
         runs: list[RunRecord] = []
         for key, (trial, start) in self._open.items():
             arm = self.context.arm(key.arm)
-            row = {**layout.identity(self.context, arm), "task": key.task, "category": trial.task.category}
-            runs.append(
-                layout.trial_run({**row, "repeat": key.repeat, "seed": trial.seed}, key, start, None, trial.task)
-            )
+            known = {"task": key.task, "category": trial.task.category, "repeat": key.repeat, "seed": trial.seed}
+            runs.append(layout.trial_run({**layout.identity(self.context, arm), **known}, trial, start, None))
             runs += self._attempts(trial, None)
         return runs
 
@@ -109,7 +107,7 @@ class Translator:
         trial, start = self._open.pop(event.key)
         row = layout.trial_row(self.context, trial, event)
         self._arms[event.key.arm].trials.append(row)
-        return [layout.trial_run(row, event.key, start, event.time, trial.task), *self._attempts(trial, event)]
+        return [layout.trial_run(row, trial, start, event), *self._attempts(trial, event)]
 
     def _attempts(self, trial: Trial, event: TrialFinished | None) -> list[RunRecord]:
         scored = {one.index: one for one in event.scored} if event else {}
