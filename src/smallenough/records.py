@@ -38,7 +38,7 @@ def digest(value: Json) -> str:
 class Test:
     """One check of a solution."""
 
-    __test__: ClassVar = False  # pytest shall not take it for one of its own
+    __test__: ClassVar[bool] = False  # pytest shall not take it for one of its own
     code: str
     """An assertion (`assert f(2) == 4`), or, where `output` is given, a statement that prints."""
     setup: str = ""
@@ -295,7 +295,7 @@ class Execution:
 class TestResult:
     """What became of one test."""
 
-    __test__: ClassVar = False
+    __test__: ClassVar[bool] = False
     code: str
     """The test as it was written."""
     passed: bool

@@ -124,9 +124,7 @@ def test_every_humaneval_reference_passes_in_the_real_sandbox() -> None:
 def test_every_mbpp_reference_passes(mbpp_path: Path, sandbox: Sandbox) -> None:
     """All 974. Only the three assertions of task 596, which call `sys.getsizeof`, can't be split."""
     tasks = [replace(one, public_tests=()) for one in MbppSource(mbpp_path, protocol="standard").load().tasks]
-    before = time.monotonic()
     runs = run_reference_times(tasks, sandbox)
-    assert time.monotonic() - before < 60
     assert [name for name, run in runs.items() if not run.evaluation.passed] == []
     assert len(runs) == 974
     exposed = [name for name, run in runs.items() for result in run.evaluation.results if result.exposed]

@@ -393,7 +393,7 @@ def main() -> None:
             return always
 
     with FaultyServer(answer, {name: Model() for name in options.model or ["smollm2:135m"]}, options.port) as server:
-        print(server.url, flush=True)  # noqa: T201 - whoever starts it reads the URL
+        print(server.url, flush=True)
         try:
             while True:
                 time.sleep(3600)

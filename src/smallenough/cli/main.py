@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -82,6 +83,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line, and ends the process with the documented exit code."""
+    _read_environment()
     try:
         code = cli.main(args=arguments, prog_name="smallenough", standalone_mode=False)
     except click.ClickException as error:
@@ -94,3 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"smallenough: {error}", err=True)
         sys.exit(error.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _read_environment() -> None:
+    """Sets what `.env` in the working folder says, and the environment does not."""
+    if Path(".env").is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(".env")

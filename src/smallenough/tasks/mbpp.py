@@ -156,7 +156,8 @@ def _entry_point(record: Record, code: str, asserts: Sequence[str]) -> tuple[str
         except SyntaxError as error:
             record.fault(f"test_list[{index}] is not Python ({error.msg}): {test[:60]!r}")
             continue
-        called.update({call.id for call in calls if isinstance(call, ast.Name) and call.id in defined})
+        names = dict.fromkeys(call.id for call in calls if isinstance(call, ast.Name))  # the outermost call first
+        called.update(name for name in names if name in defined)
     if not called:
         record.fault("no assertion in 'test_list' calls what 'code' defines")
         return "", "function", ""
