@@ -27,8 +27,8 @@ class TestContract(TaskSourceContract):
 def test_there_are_enough_of_each_level_and_category() -> None:
     levels = Counter(task.level for task in SUITE.tasks)
     categories = Counter(task.category for task in SUITE.tasks)
-    assert len(SUITE.tasks) == 100
-    assert levels == {1: 36, 2: 37, 3: 27}
+    assert len(SUITE.tasks) == 104
+    assert levels == {1: 40, 2: 37, 3: 27}
     assert len(categories) == 13
     assert min(categories.values()) >= 5
 
