@@ -44,6 +44,6 @@ def test_every_variable_in_the_example_is_explained_and_off() -> None:
     """Copying the example to `.env` changes nothing until a line is uncommented."""
     lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if line]
     variables = [place for place, line in enumerate(lines) if re.fullmatch(r"#[A-Z_]+=.*", line)]
-    assert len(variables) > 10
+    assert len(variables) > 5
     assert all(line.startswith("#") for line in lines)
     assert all(lines[place - 1].startswith("# ") for place in variables)

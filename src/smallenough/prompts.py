@@ -19,10 +19,12 @@ import jinja2
 
 from smallenough.errors import InputError
 from smallenough.records import Message, Problem, Step, TestResult, digest
+from smallenough.syntax import parse
 
 SizeClass = Literal["large", "small"]
 
 _PACKAGED = Path(__file__).parent / "templates"
+_PARAMETER = re.compile(r"\*{0,2}[A-Za-z_]\w*(\s*=[^=]*)?|")
 _NAMES = ("system", "solve", "reformulate", "short", "feedback", "rewrite", "hint")
 
 
@@ -82,8 +84,13 @@ class Prompts:
             "prompt": problem.prompt.strip(),
             "name": problem.entry_point,
             "kind": problem.kind,
-            "tests": [shown(test.code, problem) for test in problem.public_tests],
+            "tests": [
+                shown(test.code, problem) + ("" if test.output is None else f"  # prints {test.output!r}")
+                for test in problem.public_tests
+            ],
+            "examples": [example(shown(test.code, problem), test.output) for test in problem.public_tests],
             "signature": signature(problem),
+            "unfinished": bool(problem.entry_point and f"def {problem.entry_point}(" in problem.prompt),
             "code": step.code if step else None,
             "failure": _failure(step, problem),
             **more,
@@ -111,20 +118,37 @@ def shown(code: str, problem: Problem) -> str:
 
 
 def signature(problem: Problem) -> str:
-    """`name(a, b)`: as many parameters as the first public test that calls it gives."""
-    if not problem.entry_point:
+    """`name(first, second)`: as the prompt writes it, else with as many parameters as the first public test gives."""
+    name = problem.entry_point
+    if not name:
         return ""
-    called = {problem.entry_point, problem.alias}
+    for found in re.finditer(rf"\b{re.escape(name)}\(([^()]{{0,200}})\)", problem.prompt):
+        if all(_PARAMETER.fullmatch(part.strip()) for part in found[1].split(",")):
+            return f"{name}({found[1]})"
+    called = {name, problem.alias}
     for test in problem.public_tests:
-        try:
-            tree = ast.parse(test.code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for node in ast.walk(tree):
+        for node in ast.walk(_parsed(test.code)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in called:
                 letters = [chr(ord("a") + index) for index in range(min(len(node.args), 26))]
-                return f"{problem.entry_point}({', '.join(letters)})"
-    return f"{problem.entry_point}(...)"
+                return f"{name}({', '.join(letters)})"
+    return f"{name}(*args)"
+
+
+def example(code: str, output: str | None = None) -> str:
+    """A test as documentation shows it: a call at `>>>` and its value, or what it prints."""
+    if output is not None:
+        return f">>> {code}\n{output}".rstrip()
+    match _parsed(code).body:
+        case [ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]))]:
+            return f">>> {ast.unparse(left)}\n{ast.unparse(right)}"
+    return f">>> {code}"
+
+
+def _parsed(code: str) -> ast.Module:
+    try:
+        return parse(code)
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def _failure(step: Step | None, problem: Problem) -> Mapping[str, Any] | None:

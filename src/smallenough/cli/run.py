@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -70,7 +71,8 @@ class Options:
     "--model",
     multiple=True,
     metavar="NAME",
-    help="A model to run with each --strategy. A bare name is Ollama's; `PROVIDER:NAME` is another's.",
+    help="A model to run with each --strategy. A bare name is Ollama's; `PROVIDER:NAME` is another's.  "
+    "[default: OLLAMA_MODEL]",
 )
 @click.option(
     "--strategy",
@@ -245,6 +247,9 @@ def _wishes(options: Options, file: Any, sampling: Sampling) -> list[Wish]:
         for name in options.small_model
     ]
     wishes += [Wish(name, specs(options.strategy or file.strategies), None, sampling) for name in options.model]
+    named = os.environ.get("OLLAMA_MODEL")
+    if not wishes and not file.models and named:
+        wishes.append(Wish(named, specs(options.strategy or file.strategies), None, sampling))
     if not wishes:
         for part in file.models:
             own = sampling.over(Sampling(part.temperature, part.top_p, part.max_tokens, context=part.context))
