@@ -40,6 +40,7 @@ class SessionRunner:
     observe: Observe = lambda _: None
     _failures: int = 0
     _in_a_row: int = 0
+    _gave_up: bool = False
 
     def run(self) -> Status:
         """Runs every arm that is not complete, and says how the session ended.
@@ -58,7 +59,7 @@ class SessionRunner:
             failure = Failure(type(error).__name__, str(error))
             self.control.request(Stop.SOON, str(error))
         status: Status = "completed"
-        if self._too_many() or failure:
+        if self._gave_up or failure:
             status = "failed"
             failure = failure or Failure("InfrastructureError", self.control.reason)
         elif self.control.stop is not Stop.NO:
@@ -106,8 +107,8 @@ class SessionRunner:
         failed = event.failure is not None
         self._failures += failed
         self._in_a_row = self._in_a_row + 1 if failed else 0
-        if self._too_many():
-            assert event.failure is not None
+        if self._too_many() and event.failure:
+            self._gave_up = True
             self.control.request(
                 Stop.SOON, f"{self._failures} trials failed for infrastructure, the last: {event.failure.message}"
             )

@@ -24,11 +24,11 @@ def interruptible(say: Callable[[str], None]) -> Iterator[Control]:
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         if control.stop is Stop.NO:
-            say("interrupted: finishing what is in flight; press Ctrl-C again to stop now")
             control.request(Stop.SOON, "interrupted")
+            say("interrupted: finishing what is in flight; press Ctrl-C again to stop now")
         else:
-            say("stopping now; what was in flight is asked again on resume")
             control.request(Stop.NOW, "interrupted")
+            say("stopping now; what was in flight is asked again on resume")
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
         control.request(Stop.NOW, "terminated")
