@@ -1,0 +1,129 @@
+"""What the benchmarks share: tasks with answers, the server that gives them, children, and the table.
+
+Each side of a comparison runs in a fresh process (`child`) whose imports are done before its clock starts, so that
+neither finds the other's caches or pays for the other's memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from smallenough.records import Suite, Task
+from smallenough.tasks.basics import BasicsSource
+from smallenough.tasks.mbpp import VARIABLE, MbppSource
+
+MODEL = "smollm2:135m"
+"""What the server pretends to be."""
+
+_ROOT = Path(__file__).resolve().parents[1]
+_MBPP_IDS = "11-510"
+
+
+def tasks(count: int) -> Suite:
+    """`count` tasks with tests and references: MBPP where a file of it is named, else `basics`, again and again.
+
+    Tasks that compare what is printed are left out: their tests are not plain asserts.
+    """
+    source = MbppSource(ids=_MBPP_IDS) if os.environ.get(VARIABLE) else BasicsSource()
+    suite = source.load()
+    plain = [task for task in suite.tasks if all(test.output is None for test in task.public_tests + task.hidden_tests)]
+    kept = [plain[number % len(plain)] for number in range(count)]
+    return replace(suite, tasks=tuple(replace(task, id=f"{task.id}#{number}") for number, task in enumerate(kept)))
+
+
+def answer(number: int, task: Task) -> str:
+    """What the server answers to the task at that place in the suite: its reference, every third time a wrong one."""
+    code = task.reference if number % 3 else f"def {task.entry_point}(*given):\n    return given"
+    return f"Here is the function:\n\n```python\n{code}\n```\n"
+
+
+@contextmanager
+def server(suite: Suite, folder: Path, delay: float) -> Iterator[str]:
+    """The URL of a server, in a process of its own, that answers the suite's tasks after `delay` seconds."""
+    answers: dict[str, str] = {}
+    for number, task in enumerate(suite.tasks):
+        answers.setdefault(task.prompt, answer(number, task))
+    # The longest first: a shorter prompt may stand within a longer one.
+    lines = [json.dumps({"match": match, "answer": answers[match]}) for match in sorted(answers, key=len, reverse=True)]
+    path = folder / "answers.jsonl"
+    path.write_text("\n".join(lines), "utf-8")
+    command = [sys.executable, str(_ROOT / "tests/servers/faulty.py"), "--delay", str(delay), "--answers", str(path)]
+    with subprocess.Popen([*command, "--model", MODEL], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def child(module: str, *arguments: object) -> dict[str, Any]:
+    """What one side of the benchmark `module` tells: the JSON object that it prints last.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = subprocess.run(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {done.returncode}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def alternate(
+    rounds: int, sides: Sequence[tuple[str, Callable[[int], dict[str, Any]]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Runs every side once a round, in an order that turns from round to round; what each told, by its name."""
+    told: dict[str, list[dict[str, Any]]] = {name: [] for name, _ in sides}
+    for number in range(rounds):
+        turn = number % len(sides)
+        for name, run in [*sides[turn:], *sides[:turn]]:
+            print(f"round {number + 1} of {rounds}: {name} …", file=sys.stderr, flush=True)
+            told[name].append(run(number))
+    return told
+
+
+def ratios(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]], key: str = "seconds") -> list[float]:
+    """By round, the one figure over the other."""
+    return [one[key] / other[key] for one, other in zip(ours, theirs, strict=True)]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle one."""
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """The median, and the smallest and the largest."""
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
+    """Prints a table, and what it comes to below it."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(table)
+    for note in notes:
+        console.print(note, soft_wrap=True)
+
+
+def met(reached: bool) -> str:
+    """How the table says it."""
+    return "target met" if reached else "TARGET MISSED"
