@@ -19,12 +19,12 @@ from smallenough.tracking.store import Store
 ROOT = Path(__file__).parents[2]
 MODEL = "smollm2:135m"
 
-pytestmark = pytest.mark.ollama
+pytestmark = [pytest.mark.ollama, pytest.mark.timeout(1000)]  # a busy machine answers a token a second
 
 
 def smallenough(store: Path, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, str(ROOT / "run_experiments.py"), *arguments, "--store", str(store), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
