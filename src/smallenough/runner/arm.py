@@ -1,11 +1,13 @@
-"""One arm of a session: all its trials, over one pool of threads.
+"""One arm of a session: all its trials, over two pools of threads.
 
-The loop is an event loop: strategies are asked in this thread, inferences, evaluations and scoring are jobs in the
-pool, and each job's event comes back through one queue. Requests go to the model that is loaded until none is left
+The loop is an event loop: strategies are asked in this thread, inferences, evaluations and scoring are jobs in
+the pools, and each job's event comes back through one queue. Requests go to the model that is loaded until none is left
 for it; then the next model's turn comes, so that a cascade loads each model once for the whole arm.
 
-With a concurrency of 1 the pool has one thread: nothing runs beside an inference, and timings are clean. Otherwise
-evaluations overlap with inferences, on as many further threads as there are processors.
+With a concurrency of 1 there is one thread for everything: nothing runs beside an inference, and timings are clean.
+Otherwise evaluations overlap with inferences, in a pool of their own: no inference waits behind evaluations, and no
+more solutions run at once than there are processors, since solutions that crowd each other out run into their limit
+on wall time, and right ones would count as wrong.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from smallenough.runner.work import Bench, seed_of
 from smallenough.trial import Progress, Trial
 
 Observe = Callable[[Event], None]
+
+EVALUATIONS = os.cpu_count() or 1
+"""How many answers are evaluated at once, beside inferences."""
 
 
 class Stop(IntEnum):
@@ -91,13 +96,17 @@ class ArmRun:
             JournalError: the journal can't be written.
         """
         concurrency = self.bench.plan.concurrency
-        threads = 1 if concurrency == 1 else concurrency + (os.cpu_count() or 1)
         self._loaded = self.arm.model
         self._todo = self._trials()
         self.control.wake = lambda: self._done.put(None)
         try:  # leaving the pool waits for the jobs in flight, each of which journals what came of it
-            with ThreadPoolExecutor(threads, thread_name_prefix="trial") as self._pool:
-                self._loop()
+            with ThreadPoolExecutor(concurrency, "ask") as self._inferences:
+                if concurrency == 1:
+                    self._evaluations = self._inferences
+                    self._loop()
+                else:
+                    with ThreadPoolExecutor(EVALUATIONS, "evaluate") as self._evaluations:
+                        self._loop()
         finally:
             self.control.wake = lambda: None
 
@@ -130,7 +139,7 @@ class ArmRun:
             if waiting and self._asking < concurrency:
                 trial, index = waiting.popleft()
                 self._asking += 1
-                self._submit(trial, partial(self._ask, trial, index))
+                self._submit(self._inferences, trial, partial(self._ask, trial, index))
             elif not waiting and self._open - parked < 4 * concurrency and (found := next(self._todo, None)):
                 self._begin(*found)
             elif not waiting and not self._jobs and parked:
@@ -143,9 +152,9 @@ class ArmRun:
         client.unload(self._loaded)
         self._loaded = next(model for model, others in self._waiting.items() if others)
 
-    def _submit(self, trial: Trial, work: Callable[[], Event | None]) -> None:
+    def _submit(self, pool: ThreadPoolExecutor, trial: Trial, work: Callable[[], Event | None]) -> None:
         self._jobs += 1
-        self._pool.submit(work).add_done_callback(lambda job: self._done.put(_Done(trial, job)))
+        pool.submit(work).add_done_callback(lambda job: self._done.put(_Done(trial, job)))
 
     def _ask(self, trial: Trial, index: int) -> AttemptFinished | None:
         if self.control.breaking_off():
@@ -184,7 +193,7 @@ class ArmRun:
             self._go_on(trial)
 
     def _check(self, trial: Trial, index: int) -> None:
-        self._submit(trial, partial(self.bench.check, trial, index))
+        self._submit(self._evaluations, trial, partial(self.bench.check, trial, index))
 
     def _go_on(self, trial: Trial) -> None:
         """Takes a trial with nothing in flight to its next action or its end."""
@@ -194,7 +203,7 @@ class ArmRun:
                 self._record(trial, ActionsDecided(trial.key, len(trial.actions), tuple(actions), time.time()))
         if not trial.outstanding:
             chosen = self.strategy.choose(trial.task.problem, trial.steps) if trial.failure is None else None
-            self._submit(trial, partial(self.bench.finish, trial, chosen))
+            self._submit(self._evaluations, trial, partial(self.bench.finish, trial, chosen))
             return
         for index in trial.outstanding:
             action = trial.actions[index]

@@ -47,8 +47,15 @@ class SessionResult:
     """Why it did not complete; empty: it did."""
 
 
+StartWriter = Callable[[Path, Store], "subprocess.Popen[bytes]"]
+
+
 def run(
-    prepared: Prepared, store: Store, observe: Observe = lambda _: None, say: Callable[[str], None] = lambda _: None
+    prepared: Prepared,
+    store: Store,
+    observe: Observe = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+    start_writer: StartWriter = writer.start,
 ) -> SessionResult:
     """Runs a prepared session, with MLflow being written beside it.
 
@@ -57,6 +64,7 @@ def run(
         store: where to track it.
         observe: gets every event.
         say: gets what a person should know meanwhile.
+        start_writer: starts what follows the session's folder; another than the writer leaves the store to `flush`.
 
     Raises:
         InputError: a reference solution fails.
@@ -68,7 +76,7 @@ def run(
         with Journal.create(store.journals, session, prepared.suite) as book:
             book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), time.time()))
             book.append(ReferencesTimed(references, time.time()))
-            process = writer.start(book.folder, store)
+            process = start_writer(book.folder, store)
             status = _carry_out(prepared, book, Progress(references=dict(references)), control, observe)
             return SessionResult(session, status, book.folder, process, control.reason)
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -218,6 +218,17 @@ def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
+def _step_back() -> None:
+    """Takes the lowest priority, so that the runner goes first.
+
+    Where Linux groups processes by session, `nice` counts only within the session, and this one is the writer's own:
+    there the group has to step back as well.
+    """
+    os.nice(19)
+    with suppress(OSError):  # another system, or a kernel without such groups
+        Path("/proc/self/autogroup").write_text("19")
+
+
 def main() -> None:
     """The writer's process."""
     parser = argparse.ArgumentParser(prog="python -m smallenough.tracking.writer", description=__doc__)
@@ -225,7 +236,7 @@ def main() -> None:
     parser.add_argument("uri", help="MLflow's tracking URI")
     parser.add_argument("store", type=Path, help="the local folder of the store")
     arguments = parser.parse_args()
-    os.nice(19)
+    _step_back()
     try:
         write(arguments.session, Store(arguments.store, arguments.uri), follow=True)
     except (TrackingError, JournalError) as error:
