@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import urllib.request
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before any test module is imported: no setting of the user's, no telemetry, no look-up beyond this machine."""
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
+    # Started in the background of a script, all children would ignore Ctrl-C, which several tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith(USER_SETTINGS) or name in MORE_USER_SETTINGS:
             patch.delenv(name)

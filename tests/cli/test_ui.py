@@ -92,7 +92,7 @@ def test_it_shows_the_store_and_ends_cleanly_at_ctrl_c(ui: Ui, capsys: pytest.Ca
     children = psutil.Process(ui.process.pid).children(recursive=True)
     assert children
     ui.process.send_signal(signal.SIGINT)
-    out, _ = ui.process.communicate(timeout=60)
+    out, _ = ui.process.communicate(timeout=150)
     assert ui.process.returncode == 0
     first, second = out.splitlines()[:2]
     port = ui.url.rpartition(":")[2]

@@ -138,7 +138,7 @@ print('started', flush=True)
             sleeper = os.pidfd_open(wait_for(marker))
             # To the whole group, as a terminal does: the sandbox must not be in it.
             os.killpg(process.pid, how)
-            process.communicate(timeout=20)
+            process.communicate(timeout=120)
             poll = select.poll()
             poll.register(sleeper, select.POLLIN)
             assert poll.poll(10_000), "the program still runs"
