@@ -20,12 +20,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from smallenough.records import Suite, Task
+from smallenough.prompts import Prompts
+from smallenough.records import Arm, Ask, Suite, Task
+from smallenough.sessions.prepare import Wish, make_strategy
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.mbpp import VARIABLE, MbppSource
 
 MODEL = "smollm2:135m"
 """What the server pretends to be."""
+
+WISH = Wish(MODEL, (("single", {}),), size_class="small")
+"""The one arm that sessions run. Its class is set, so that `asked` knows the prompts before there is a server."""
 
 _ROOT = Path(__file__).resolve().parents[1]
 _MBPP_IDS = "11-510"
@@ -49,12 +54,45 @@ def answer(number: int, task: Task) -> str:
     return f"Here is the function:\n\n```python\n{code}\n```\n"
 
 
+def expected(suite: Suite) -> set[str]:
+    """The tasks that are answered by their reference, and so are solved."""
+    return {task.id for number, task in enumerate(suite.tasks) if number % 3}
+
+
+def check_solved(side: str, solved: Sequence[str], suite: Suite) -> None:
+    """Refuses a measurement of work that was not done.
+
+    A few slow tasks may be stopped by their limits on a busy machine; wrong answers to a prompt that two tasks share
+    may be right.
+
+    Raises:
+        SystemExit: more than 2% of the tasks came out otherwise than their answers are.
+    """
+    wrong = expected(suite) ^ set(solved)
+    if len(wrong) > 0.02 * len(suite.tasks):
+        some = ", ".join(sorted(wrong)[:5])
+        raise SystemExit(f"{side}: {len(wrong)} verdicts are not those of the answers given ({some} …): not measured")
+
+
+def asked(suite: Suite) -> list[str]:
+    """What a session sends for each task, by the prompts in force."""
+    prompts = Prompts.load("small")
+    strategy = make_strategy(Arm("", MODEL, "single", size_class="small"), prompts)
+    found = []
+    for task in suite.tasks:
+        (action,) = strategy.next(task.problem, [], 0)
+        assert isinstance(action, Ask)
+        (message,) = action.messages
+        found.append(message.content)
+    return found
+
+
 @contextmanager
 def server(suite: Suite, folder: Path, delay: float) -> Iterator[str]:
     """The URL of a server, in a process of its own, that answers the suite's tasks after `delay` seconds."""
     answers: dict[str, str] = {}
-    for number, task in enumerate(suite.tasks):
-        answers.setdefault(task.prompt, answer(number, task))
+    for number, (prompt, task) in enumerate(zip(asked(suite), suite.tasks, strict=True)):
+        answers.setdefault(prompt, answer(number, task))
     # The longest first: a shorter prompt may stand within a longer one.
     lines = [json.dumps({"match": match, "answer": answers[match]}) for match in sorted(answers, key=len, reverse=True)]
     path = folder / "answers.jsonl"

@@ -2,14 +2,14 @@
 
     python -m benchmarks.throughput [--tasks 500] [--rounds 3] [--json]
 
-Both sides ask the same local server, which answers in 20 ms, for the same tasks, 16 at once. Ours is a whole session:
+Both sides send the same prompts to the same local server, which answers in 20 ms, 16 at once. Ours is a whole session:
 references, bubblewrap, public and hidden tests apart, scorers, resource monitor, journal, and the writer that fills a
 local MLflow store beside it. The bare loop is the `ollama` package in 16 threads, and for each answer one `python -c`
 with all the task's asserts. It is started by `python -m`, from the repository's root.
 
 Target: the session's wall time is at most twice the bare loop's. When MLflow holds everything is told apart. The
 verdicts of all runs are compared, and the tasks on which they differ are named: a slow task can be stopped by its limit
-on wall time when the machine is busy.
+on wall time when the machine is busy. Where more than a few differ from what the answers deserve, nothing is reported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from benchmarks import common
 from smallenough.events import Event
 from smallenough.records import Suite, Task
 from smallenough.sessions import experiment
-from smallenough.sessions.prepare import Settings, Wish, prepare
+from smallenough.sessions.prepare import Settings, prepare
 from smallenough.tracking.store import Store
 from smallenough.tracking.writer import WriterState
 
@@ -67,6 +67,9 @@ def measure(suite: Suite, rounds: int) -> dict[str, Any]:
             return common.child("throughput", "--side", name, "--url", url, "--tasks", count)
 
         told = common.alternate(rounds, [(name, partial(side, name)) for name in SIDES])
+    for name, runs in told.items():
+        for one in runs:
+            common.check_solved(name, one["solved_tasks"], suite)
     disputed = _disputed(told)
     ratios = common.ratios(told["session"], told["bare loop"])
     return {
@@ -123,7 +126,7 @@ def session(suite: Suite, url: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store.resolve(None, Path(folder, "mlruns"))
         settings = Settings(experiment="throughput", concurrency=CONCURRENCY, urls=(url,))
-        ready = prepare(suite, [Wish(common.MODEL, (("single", {}),))], settings)
+        ready = prepare(suite, [common.WISH], settings)
         started, spent = time.perf_counter(), time.process_time()
         result = experiment.run(ready, store, observe)
         seconds, spent = time.perf_counter() - started, time.process_time() - spent
@@ -138,10 +141,10 @@ def session(suite: Suite, url: str) -> dict[str, Any]:
 
 def bare(suite: Suite, url: str) -> dict[str, Any]:
     """The loop that one would write without smallenough."""
-    client = ollama.Client(url)
+    client, prompts = ollama.Client(url), common.asked(suite)
 
-    def solved(task: Task) -> bool:
-        reply = client.chat(common.MODEL, [{"role": "user", "content": task.prompt}])
+    def solved(prompt: str, task: Task) -> bool:
+        reply = client.chat(common.MODEL, [{"role": "user", "content": prompt}])
         code = (reply.message.content or "").split("```python\n")[1].split("```")[0]
         tests = [part for test in task.public_tests + task.hidden_tests for part in (test.setup, test.code)]
         alias = f"{task.alias} = {task.entry_point}" if task.alias else ""
@@ -151,7 +154,7 @@ def bare(suite: Suite, url: str) -> dict[str, Any]:
 
     started = time.perf_counter()
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        verdicts = list(pool.map(solved, suite.tasks))
+        verdicts = list(pool.map(solved, prompts, suite.tasks))
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
