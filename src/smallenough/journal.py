@@ -7,13 +7,15 @@ A session has a folder `STORE/journal/SESSION/` with
 * `samples/`: the resource monitor's readings, a file an arm;
 * `lock`: held by the one runner that works on the session.
 
-`append` returns when the event has reached the disk; events of several threads share one flush. After a crash the
+`append` returns when the event has reached the disk; events of several threads share one flush. `write` leaves the
+flush to whoever acts on the event. After a crash the
 last line may be torn: it is put aside (`damaged-N`), and the session goes on from the line before. A line that is
 damaged in the middle of the file is an error that names it: the journal is the truth, so it is never guessed at.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -84,18 +86,44 @@ class Journal:
         Raises:
             JournalError: the disk is full or can't be written.
         """
+        self._flush(self.write(event))
+
+    def write(self, event: Event) -> int:
+        """Writes `event` without waiting for the disk: `flush` has to follow before anything is done with it.
+
+        Returns:
+            How many events this journal has written since it was opened.
+
+        Raises:
+            JournalError: the disk is full or can't be written.
+        """
         line = encode(event) + b"\n"
+        with self._errors(), self._write_lock:
+            write_all(self._file.fileno(), line)
+            self._written += 1
+            return self._written
+
+    def flush(self) -> None:
+        """Returns when all that was written before this call is on the disk.
+
+        Raises:
+            JournalError: the disk can't be written.
+        """
+        self._flush(self._written)
+
+    def _flush(self, upto: int) -> None:
+        if self._synced >= upto:
+            return
+        with self._errors(), self._sync_lock:
+            if self._synced < upto:
+                written = self._written
+                os.fsync(self._file.fileno())
+                self._synced = written
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            with self._write_lock:
-                write_all(self._file.fileno(), line)
-                self._written += 1
-                mine = self._written
-            with self._sync_lock:
-                if self._synced < mine:
-                    with self._write_lock:
-                        upto = self._written
-                    os.fsync(self._file.fileno())
-                    self._synced = upto
+            yield
         except OSError as error:
             raise JournalError(f"{self.folder / _EVENTS}: {error.strerror or error}") from error
 

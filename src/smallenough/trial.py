@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from smallenough.events import ActionsDecided, AttemptFinished, Event, Failure, StepFinished, TrialStarted
-from smallenough.records import Action, Ask, Step, Task, TrialKey
+from smallenough.records import Action, Ask, Evaluation, Step, Task, TrialKey
 
 
 @dataclass(slots=True)
 class Trial:
-    """An open trial. It changes only by `apply`."""
+    """An open trial. It changes only by `apply`, but for `hidden`."""
 
     key: TrialKey
     task: Task
@@ -23,6 +23,9 @@ class Trial:
     """All that was decided; an action's index is its place."""
     attempts: dict[int, AttemptFinished] = field(default_factory=dict)
     checks: dict[int, StepFinished] = field(default_factory=dict)
+    hidden: dict[int, Evaluation] = field(default_factory=dict)
+    """What the hidden tests that ran beside the public ones say, until the trial's end records it. No strategy sees it,
+    and it is in no event: a resumed trial runs them again."""
 
     def apply(self, event: Event) -> None:
         """Takes one of this trial's events in."""

@@ -2,6 +2,7 @@
 
 Tests whose assertion can be split share one process, which never sees what they expect. A test that can't be split
 runs whole in a process of its own and is marked `exposed`. Each test has at least half of the limits for itself.
+Public and hidden tests share a process too, one group after the other, each on the solution executed anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache
 
 from smallenough.evaluation.judge import Fault, Verdict, judge
 from smallenough.evaluation.plain import shown
-from smallenough.evaluation.process import Ask, Reply, Solution, death, run_job
+from smallenough.evaluation.process import Ask, Reply, Run, Solution, death, run_job
 from smallenough.evaluation.split import Split, split
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Execution, Limits, Problem, Test, TestResult
@@ -45,17 +46,45 @@ def evaluate(
     Raises:
         SandboxError: the sandbox failed, which says nothing about the solution.
     """
+    return evaluate_groups(code, problem, setup, [tests], sandbox, limits)[0]
+
+
+def evaluate_groups(
+    code: str | None,
+    problem: Problem,
+    setup: str,
+    groups: Sequence[Sequence[Test]],
+    sandbox: Sandbox,
+    limits: Limits | None = None,
+) -> tuple[Evaluation, ...]:
+    """Runs groups of tests on a solution: the public ones and the hidden ones, say.
+
+    Each group finds the solution freshly executed, as if it were alone. Since most of the time goes into starting a
+    sandbox, the groups share one as far as it gets; what it took counts for the first of them.
+
+    Args and errors are those of `evaluate`.
+    """
     if code is None:
-        return _all_failed(tests, Fault("NoCode", "the answer contains no code"), None)
+        fault = Fault("NoCode", "the answer contains no code")
+        return tuple(_all_failed(tests, fault, None) for tests in groups)
     try:
         parse(code)
     except SyntaxError as error:
         fault = Fault("SyntaxError", error.msg or "invalid syntax", error.lineno)
-        return _all_failed(tests, fault, False, code)
-    if not tests:
-        return Evaluation((), True)
-    session = Session(code, problem, setup, tuple(tests), sandbox, limits or Limits())
-    return session.evaluate()
+        return tuple(_all_failed(tests, fault, False, code) for tests in groups)
+    sessions = [Session(code, problem, setup, tuple(tests), sandbox, limits or Limits()) for tests in groups]
+    _share_process([session for session in sessions if session.waiting])
+    return tuple(session.evaluate() for session in sessions)
+
+
+def _share_process(sessions: Sequence[Session]) -> None:
+    """Takes several sessions as far as one process gets; each goes on by itself from there."""
+    if len(sessions) > 1:
+        first = sessions[0]
+        run = run_job([session.solution(session.waiting) for session in sessions], first.sandbox, first.limits)
+        first.executions.append(run.execution)
+        for number, session in enumerate(sessions):
+            session.take(run, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,52 +173,76 @@ class Session:
     executions: list[Execution] = field(default_factory=list)
     outcomes: dict[int, Reply | Fault] = field(default_factory=dict)
     compiles: bool = True
+    failures: int = 0
+    """Tests that hung or ended their process."""
+    planned: list[Planned] = field(init=False)
+    waiting: list[Ask] = field(init=False)
+    """What is still to be asked of a process that several tests share."""
+
+    def __post_init__(self) -> None:
+        self.planned = [plan(test, self.problem, self.setup) for test in self.tests]
+        self.waiting = [test.ask(index) for index, test in enumerate(self.planned) if not test.exposed]
 
     def evaluate(self) -> Evaluation:
-        """Runs everything, and puts the records together."""
-        planned = [plan(test, self.problem, self.setup) for test in self.tests]
-        self.run([test.ask(index) for index, test in enumerate(planned) if not test.exposed])
-        for index, test in enumerate(planned):
+        """Runs what has not been run, and puts the records together."""
+        if not self.tests:
+            return Evaluation((), True)
+        self.run()
+        for index, test in enumerate(self.planned):
             if test.exposed:
-                self.run([test.ask(index)])
+                self.waiting, self.failures = [test.ask(index)], 0
+                self.run()
         used = [execution.cpu_seconds for execution in self.executions]
         return Evaluation(
-            tuple(result_of(test, self.outcomes[index], self.code) for index, test in enumerate(planned)),
+            tuple(result_of(test, self.outcomes[index], self.code) for index, test in enumerate(self.planned)),
             syntax_valid=self.compiles,
             runs=len(self.executions),
             cpu_seconds=None if None in used else sum(seconds for seconds in used if seconds is not None),
-            sandbox=self.executions[0].sandbox or self.sandbox.name,
+            sandbox=self.executions[0].sandbox if self.executions else self.sandbox.name,
         )
 
-    def run(self, asks: list[Ask]) -> None:
-        """Runs some tests, in a fresh process after each one that ends or hangs its process."""
-        failures = 0
-        while asks:
-            if failures > _MAX_RESTARTS:
-                fault = Fault("NotRun", f"not run: {failures} tests before it hung or ended their process")
-                self.outcomes.update((ask.index, fault) for ask in asks)
+    def run(self) -> None:
+        """Runs what is waiting, in a fresh process after each test that ends or hangs its process."""
+        while self.waiting:
+            if self.failures > _MAX_RESTARTS:
+                fault = Fault("NotRun", f"not run: {self.failures} tests before it hung or ended their process")
+                self.settle(fault)
                 return
-            solution = Solution(
-                self.code, tuple(asks), imports_of(self.setup), self.setup, self.problem.entry_point, self.problem.alias
-            )
-            run = run_job([solution], self.sandbox, self.limits)
+            run = run_job([self.solution(self.waiting)], self.sandbox, self.limits)
             self.executions.append(run.execution)
-            failed = run.loads.get(0, death(run.execution, self.limits))
-            if failed:
-                self.compiles = self.compiles and not (failed.error == "SyntaxError" and failed.line is not None)
-                self.outcomes.update((ask.index, failed) for ask in asks)
-                return
-            replies = {index: reply for (_, index), reply in run.replies.items()}
-            self.outcomes.update((ask.index, replies[ask.index]) for ask in asks if ask.index in replies)
-            hung = any(
-                isinstance(value, Fault) and value.error == "Timeout" for a in replies.values() for value in a.values
-            )
-            asks = [ask for ask in asks if ask.index not in replies]
-            if asks and not (run.ended and replies):
-                self.outcomes[asks.pop(0).index] = death(run.execution, self.limits)
-                failures += 1
-            else:
-                failures += hung
+            self.take(run, 0)
+
+    def solution(self, asks: Sequence[Ask]) -> Solution:
+        """The code with some of its tests, as a job for the driver."""
+        names = self.problem.entry_point, self.problem.alias
+        return Solution(self.code, tuple(asks), imports_of(self.setup), self.setup, *names)
+
+    def take(self, run: Run, number: int) -> None:
+        """Takes in what came out of a process whose job had this solution at place `number`."""
+        if number and number not in run.loads:
+            return  # The process did not get there.
+        failed = run.loads.get(number, death(run.execution, self.limits))
+        if failed:
+            self.compiles = self.compiles and not (failed.error == "SyntaxError" and failed.line is not None)
+            self.settle(failed)
+            return
+        replies = {index: reply for (place, index), reply in run.replies.items() if place == number}
+        self.outcomes.update((ask.index, replies[ask.index]) for ask in self.waiting if ask.index in replies)
+        self.waiting = [ask for ask in self.waiting if ask.index not in replies]
+        hung = any(
+            isinstance(value, Fault) and value.error == "Timeout" for a in replies.values() for value in a.values
+        )
+        died_here = not run.ended and number == max(run.loads)
+        if self.waiting and (died_here or not (number or replies)):
+            self.outcomes[self.waiting.pop(0).index] = death(run.execution, self.limits)
+            self.failures += 1
+        else:
+            self.failures += hung
+
+    def settle(self, fault: Fault) -> None:
+        """Everything that is waiting comes to `fault`."""
+        self.outcomes.update((ask.index, fault) for ask in self.waiting)
+        self.waiting = []
 
 
 def _all_failed(tests: Sequence[Test], fault: Fault, syntax_valid: bool | None, code: str = "") -> Evaluation:

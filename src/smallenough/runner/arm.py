@@ -174,7 +174,7 @@ class ArmRun:
         self._go_on(trial)
 
     def _record(self, trial: Trial, event: Event) -> None:
-        self.bench.journal.append(event)
+        self.bench.journal.write(event)  # the job that acts on it sees to it that it is on the disk
         trial.apply(event)
         self.observe(event)
 

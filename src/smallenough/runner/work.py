@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smallenough.errors import InfrastructureError, JournalError
-from smallenough.evaluation import evaluate
+from smallenough.evaluation import evaluate, evaluate_groups
 from smallenough.events import AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
 from smallenough.extraction import extract_code
 from smallenough.journal import Journal
@@ -40,6 +40,7 @@ class Bench:
         """Asks the model for action `index` of `trial`."""
         ask = trial.actions[index]
         assert isinstance(ask, Ask)
+        self.journal.flush()
         request = Request(
             ask.model or arm.model,
             ask.messages,
@@ -57,7 +58,7 @@ class Bench:
         return AttemptFinished(trial.key, index, started, completion, failure, usage, time.time())
 
     def check(self, trial: Trial, index: int) -> StepFinished:
-        """Evaluates the answer to action `index` on the public tests, and journals the step."""
+        """Evaluates the answer to action `index`, and journals the step with what the public tests say."""
         action, task = trial.actions[index], trial.task
         code: str | None = None
         evaluation: Evaluation | None = None
@@ -68,24 +69,38 @@ class Bench:
             if action.check and task.entry_point:
                 code = extract_code(attempt.text, task.entry_point, task.prompt)
         else:
+            self.journal.flush()
             code = action.code
         if task.entry_point and (not isinstance(action, Ask) or action.check):
             try:
-                evaluation = evaluate(code, task.problem, task.setup, task.public_tests, self.sandbox, self.plan.limits)
+                evaluation = self._evaluate(trial, index, code)
             except InfrastructureError as error:
                 failure = _failure(error)
         event = StepFinished(trial.key, index, code, evaluation, failure, time.time())
         self.journal.append(event)
         return event
 
+    def _evaluate(self, trial: Trial, index: int, code: str | None) -> Evaluation:
+        """The public evaluation of an answer; the hidden one, which the same sandbox came to, is put aside."""
+        task = trial.task
+        groups = [task.public_tests, task.hidden_tests] if self._hides(task) else [task.public_tests]
+        found = evaluate_groups(code, task.problem, task.setup, groups, self.sandbox, self.plan.limits)
+        if self._hides(task):
+            trial.hidden[index] = found[1]
+        return found[0]
+
+    def _hides(self, task: Task) -> bool:
+        """Whether other tests decide than those that are shown."""
+        return bool(task.hidden_tests) and self.suite.protocol == "split"
+
     def finish(self, trial: Trial, chosen: Step | None) -> TrialFinished:
-        """Runs the hidden tests and the scorers on every step, and journals the trial's end."""
+        """Takes the hidden tests and the scorers to every step, and journals the trial's end."""
         failure = trial.failure
         scored: tuple[Scored, ...] = ()
         outcome: Outcome = "sandbox_failed" if failure and failure.error == "SandboxError" else "model_failed"
         if failure is None:
             try:
-                scored = tuple(self._score(trial.task, step) for step in trial.steps)
+                scored = tuple(self._score(trial, step) for step in trial.steps)
                 outcome = _outcome(scored, chosen)
             except InfrastructureError as error:
                 failure, outcome = _failure(error), "sandbox_failed"
@@ -94,13 +109,15 @@ class Bench:
         self.journal.append(event)
         return event
 
-    def _score(self, task: Task, step: Step) -> Scored:
-        tests = task.hidden_tests
+    def _score(self, trial: Trial, step: Step) -> Scored:
+        task = trial.task
         if not task.entry_point or (isinstance(step.action, Ask) and not step.action.check):
             return Scored(step.index, None, ())
         hidden = step.evaluation
-        if tests and self.suite.protocol == "split":
-            hidden = evaluate(step.code, task.problem, task.setup, tests, self.sandbox, self.plan.limits)
+        if self._hides(task):
+            hidden = trial.hidden.get(step.index) or evaluate(
+                step.code, task.problem, task.setup, task.hidden_tests, self.sandbox, self.plan.limits
+            )
         scores, failures = self.collector.score(task, step, hidden, self.references.get(task.id))
         return Scored(step.index, hidden, scores, failures)
 
