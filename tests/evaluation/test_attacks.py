@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Callable
 
 import pytest
@@ -103,7 +104,7 @@ class Forger:
         self.lines = lines
 
     def run(self, program: Program, limits: Limits) -> Execution:
-        mark = eval(program.stdin)["mark"]
+        mark = marshal.loads(program.stdin)[-1]["mark"]
         return Execution(0, "\n".join(self.lines(mark)).encode(), b"", 0.1, 0.1)
 
 

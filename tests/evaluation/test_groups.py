@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
+
 import pytest
 
 from smallenough.evaluation import evaluate, evaluate_groups
 from smallenough.protocols import Sandbox
-from smallenough.records import Evaluation, Limits, Problem, Test
+from smallenough.records import Evaluation, Execution, Limits, Problem, Program, Test
 
 SHORT = Limits(cpu_seconds=1.0, wall_seconds=3.0, memory_bytes=256 * 2**20)
 PROBLEM = Problem("t", "", "f", "function", ())
@@ -68,3 +70,19 @@ def test_what_cannot_be_split_is_still_alone(sandbox: Sandbox) -> None:
     assert [one.exposed for one in public.results] == [False, False, True]
     assert (public.runs, hidden.runs) == (2, 0)
     assert hidden.passed
+
+
+class OtherVersion:
+    """A sandbox whose interpreter is not the one that compiled the driver."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox, self.name = sandbox, sandbox.name
+
+    def run(self, program: Program, limits: Limits) -> Execution:
+        _, _, source, job = marshal.loads(program.stdin)
+        return self.sandbox.run(Program(program.source, marshal.dumps(("3.0", b"unreadable", source, job), 4)), limits)
+
+
+def test_an_interpreter_of_another_version_compiles_the_driver_itself(sandbox: Sandbox) -> None:
+    done = evaluate(CODES["right"], PROBLEM, "", PUBLIC, OtherVersion(sandbox))
+    assert done.passed
