@@ -1,11 +1,15 @@
 """Runs the reference solutions of a suite: each must pass its tests, and its run time is what others compare with.
 
-References are trusted, so many share one process; one that fails there is run again by itself, and that counts.
+References are trusted, so many share one process, and as many processes run at once as there are processors; one that
+fails there is run again by itself, and that counts.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 from smallenough.evaluation.evaluate import Planned, evaluate, imports_of, plan, result_of
@@ -38,18 +42,24 @@ def run_reference_times(
     Raises:
         SandboxError: the sandbox failed.
     """
-    bounds = limits or Limits()
-    waiting = [task for task in tasks if task.reference is not None]
+    given = [task for task in tasks if task.reference is not None]
+    chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = pool.map(partial(_run_chunk, sandbox=sandbox, limits=limits or Limits()), chunks)
+        return {name: run for part in parts for name, run in part.items()}
+
+
+def _run_chunk(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> dict[str, ReferenceRun]:
     done: dict[str, ReferenceRun] = {}
+    waiting = tasks
     while waiting:
-        chunk = waiting[:_CHUNK]
-        evaluations = _run_together(chunk, sandbox, bounds)
-        # What the process had no time for comes again; the first task of a chunk is always dealt with.
-        reached = max((number for number, task in enumerate(chunk) if task.id in evaluations), default=0) + 1
-        for task in chunk[:reached]:
+        evaluations = _run_together(waiting, sandbox, limits)
+        # What the process had no time for comes again; the first task is always dealt with.
+        reached = max((number for number, task in enumerate(waiting) if task.id in evaluations), default=0) + 1
+        for task in waiting[:reached]:
             evaluation = evaluations.get(task.id)
             if evaluation is None or not evaluation.passed:
-                evaluation = evaluate(task.reference, task.problem, task.setup, _tests(task), sandbox, bounds)
+                evaluation = evaluate(task.reference, task.problem, task.setup, _tests(task), sandbox, limits)
             done[task.id] = ReferenceRun(evaluation, _deciding_seconds(task, evaluation))
         waiting = waiting[reached:]
     return done

@@ -5,9 +5,7 @@ the pools, and each job's event comes back through one queue. Requests go to the
 for it; then the next model's turn comes, so that a cascade loads each model once for the whole arm.
 
 With a concurrency of 1 there is one thread for everything: nothing runs beside an inference, and timings are clean.
-Otherwise evaluations overlap with inferences, in a pool of their own: no inference waits behind evaluations, and no
-more solutions run at once than there are processors, since solutions that crowd each other out run into their limit
-on wall time, and right ones would count as wrong.
+Otherwise evaluations overlap with inferences, in a pool of their own, so that no inference waits behind them.
 """
 
 from __future__ import annotations
@@ -31,8 +29,9 @@ from smallenough.trial import Progress, Trial
 
 Observe = Callable[[Event], None]
 
-EVALUATIONS = os.cpu_count() or 1
-"""How many answers are evaluated at once, beside inferences."""
+EVALUATIONS = 2 * (os.cpu_count() or 1)
+"""How many answers are evaluated at once, beside inferences: while some run in the sandbox (see `InTurn`), others are
+prepared and judged."""
 
 
 class Stop(IntEnum):

@@ -6,6 +6,8 @@ a wrong answer; everything else that goes wrong is a fault of smallenough, and i
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +19,40 @@ from smallenough.extraction import extract_code
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
 from smallenough.protocols import ModelClient, Sandbox
-from smallenough.records import Arm, Ask, Evaluation, Outcome, Problem, Request, Step, Suite, Task, digest
+from smallenough.records import (
+    Arm,
+    Ask,
+    Evaluation,
+    Execution,
+    Limits,
+    Outcome,
+    Problem,
+    Program,
+    Request,
+    Step,
+    Suite,
+    Task,
+    digest,
+)
 from smallenough.resources.monitor import ResourceMonitor
 from smallenough.trial import Trial
+
+
+class InTurn:
+    """A sandbox in which no more programs run at once than there are processors; others wait for their turn.
+
+    Programs that crowd each other out run into their limit on wall time, and right ones would count as wrong.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.name = sandbox.name
+        self._sandbox = sandbox
+        self._turns = threading.Semaphore(os.cpu_count() or 1)
+
+    def run(self, program: Program, limits: Limits) -> Execution:
+        """As the sandbox within does, once it is this program's turn."""
+        with self._turns:
+            return self._sandbox.run(program, limits)
 
 
 @dataclass(frozen=True)

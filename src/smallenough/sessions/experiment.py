@@ -26,7 +26,7 @@ from smallenough.records import Json, Suite
 from smallenough.resources.hardware import busy, hardware
 from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
-from smallenough.runner.work import Bench
+from smallenough.runner.work import Bench, InTurn
 from smallenough.sessions.interrupt import interruptible
 from smallenough.sessions.prepare import Faults, Prepared, make_client, make_sandbox, make_strategy
 from smallenough.tracking import writer
@@ -137,7 +137,7 @@ def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: C
         prepared.suite,
         book,
         prepared.clients,
-        prepared.sandbox,
+        InTurn(prepared.sandbox),
         MetricsCollector.installed(),
         progress.references or {},
     )
