@@ -15,7 +15,10 @@ MAX_CHARS = 100_000
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-_FILTERS = threading.Lock()
+PARSING = threading.RLock()
+"""Held while a tree is made. Python 3.10 to 3.12 count the depth of trees for all threads together, so that two that
+parse at once can fail with a SystemError (python/cpython#106905); warning filters belong to the whole process too.
+Libraries that parse by themselves are called under it."""
 
 
 def parse(source: str) -> ast.Module:
@@ -27,13 +30,12 @@ def parse(source: str) -> ast.Module:
     if len(source) > MAX_CHARS:
         raise SyntaxError(f"the code is longer than {MAX_CHARS} characters")
     try:
-        if "\\" not in source:
-            return ast.parse(source)
-        # A doubtful escape ("\d") makes the parser warn. Warning filters belong to the whole process, so they are
-        # touched only where such a warning can come, and by one thread at a time.
-        with _FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
+        with PARSING:
+            if "\\" not in source:
+                return ast.parse(source)
+            with warnings.catch_warnings():  # a doubtful escape ("\d") makes the parser warn
+                warnings.simplefilter("ignore")
+                return ast.parse(source)
     except (ValueError, MemoryError, RecursionError) as error:
         raise SyntaxError(str(error) or "too deeply nested") from error
 

@@ -14,7 +14,7 @@ from radon.raw import analyze
 from smallenough.errors import ScorerError
 from smallenough.protocols import AskModel
 from smallenough.records import Answer, Score, Task
-from smallenough.syntax import parse
+from smallenough.syntax import PARSING, parse
 
 _MAX_CHARS = 50_000
 """Longer code would take longer than a moment."""
@@ -65,7 +65,8 @@ def _complexity(code: str) -> int:
 
 
 def _lint_findings(code: str) -> int:
-    return len(Checker(parse(code), filename="solution").messages)
+    with PARSING:  # pyflakes parses annotations that are strings
+        return len(Checker(parse(code), filename="solution").messages)
 
 
 def _lines_of_code(code: str) -> int:
