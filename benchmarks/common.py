@@ -25,6 +25,7 @@ from smallenough.records import Arm, Ask, Suite, Task
 from smallenough.sessions.prepare import Wish, make_strategy
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.mbpp import VARIABLE, MbppSource
+from smallenough.tracking.store import Store
 
 MODEL = "smollm2:135m"
 """What the server pretends to be."""
@@ -104,6 +105,11 @@ def server(suite: Suite, folder: Path, delay: float) -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.terminate()
+
+
+def no_writer(_folder: Path, _store: Store) -> subprocess.Popen[bytes]:
+    """In place of the writer: a process that ends at once and writes nothing."""
+    return subprocess.Popen([sys.executable, "-S", "-c", "pass"])
 
 
 def child(module: str, *arguments: object) -> dict[str, Any]:
