@@ -8,12 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallenough import prompts as prompts_module
 from smallenough.errors import InputError
+from smallenough.extraction import extract_code
 from smallenough.prompts import Prompts, SizeClass, example, signature
-from smallenough.records import Ask, Evaluation, Problem, Step, Test, TestResult
+from smallenough.records import Ask, Evaluation, Problem, Step, Test, TestResult, replace
+from smallenough.strategies._subtasks import Part
 from smallenough.tasks.basics import BasicsSource
 
-TASKS = BasicsSource().load().tasks
+SUITE = BasicsSource().load()
+TASKS = SUITE.tasks
+TEMPLATES = Path(prompts_module.__file__).parent / "templates"
 CLASSES: tuple[SizeClass, ...] = ("large", "small")
 FAILED = Step(
     0,
@@ -25,15 +30,15 @@ FAILED = Step(
 
 
 @pytest.mark.parametrize("size_class", CLASSES)
-@pytest.mark.parametrize("name", ["system", "solve", "reformulate", "short", "feedback", "rewrite", "hint"])
+@pytest.mark.parametrize("name", [*(path.stem for path in (TEMPLATES / "small").glob("*.j2"))])
 def test_every_template_renders_every_task_without_its_hidden_tests(size_class: SizeClass, name: str) -> None:
-    prompts = Prompts.load(size_class)
+    prompts, part = Prompts.load(size_class), Part("half", "n", "the half")
     for task in TASKS:
-        text = prompts.render(name, task.problem, FAILED, level=3)
+        text = prompts.render(name, task.problem, FAILED, level=3, part=part, parts="def half(n)")
         assert "\n\n\n" not in text
         shown = {test.code for test in task.public_tests}
         assert not [test.code for test in task.hidden_tests if test.code not in shown and test.code in text]
-        if name not in ("system", "feedback"):
+        if name not in ("system", "feedback", "answer", "part"):
             assert task.entry_point
             assert task.entry_point in text
 
@@ -96,3 +101,38 @@ def test_examples_show_values_and_output() -> None:
 def test_a_conversation_begins_with_the_system_message_where_there_is_one() -> None:
     assert [message.role for message in Prompts.load("large").first(TASKS[0].problem)] == ["system", "user"]
     assert [message.role for message in Prompts.load("small").first(TASKS[0].problem)] == ["user"]
+
+
+@pytest.mark.parametrize("size_class", CLASSES)
+def test_examples_go_before_the_first_question_as_earlier_turns(size_class: SizeClass) -> None:
+    plain = Prompts.load(size_class)
+    shown = replace(plain, shots=SUITE.examples)
+    without, with_shots = plain.first(TASKS[0].problem), shown.first(TASKS[0].problem)
+    assert with_shots[: len(without) - 1] == without[:-1], "the system message stays first"
+    assert with_shots[-1] == without[-1]
+    turns = with_shots[len(without) - 1 : -1]
+    assert [message.role for message in turns] == ["user", "assistant"] * len(SUITE.examples)
+    for task, question, answer in zip(SUITE.examples, turns[::2], turns[1::2], strict=True):
+        assert question.content == plain.render("solve", task.problem)
+        assert extract_code(answer.content, task.entry_point) == (task.reference or "").strip()
+
+
+@pytest.mark.parametrize("name", ["hint", "rewrite", "reformulate", "short"])
+def test_only_the_first_question_has_examples(name: str) -> None:
+    plain = Prompts.load("small")
+    question = replace(plain, shots=SUITE.examples).first(TASKS[0].problem, name, FAILED, level=1)
+    assert question == plain.first(TASKS[0].problem, name, FAILED, level=1)
+
+
+def test_the_digest_tells_examples_and_the_large_model_s_templates() -> None:
+    plain, large = Prompts.load("small"), Prompts.load("large")
+    variants = [plain, large, replace(plain, shots=SUITE.examples[:1]), replace(plain, shots=SUITE.examples[:2])]
+    variants += [replace(plain, large=large), replace(plain, large=replace(large, shots=SUITE.examples))]
+    assert len({variant.digest for variant in variants}) == len(variants)
+
+
+def test_a_template_that_includes_what_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "combine.j2").write_text("{% include 'solv' %}")
+    with pytest.raises(InputError, match=r"small/combine\.j2: no template 'solv'"):
+        Prompts.load("small", tmp_path).render("combine", TASKS[0].problem, parts="")

@@ -115,6 +115,8 @@ class ArmStarted:
     idle_cpu_rate: float | None
     """CPU seconds a second that the model's server takes with nothing to do; None: not measured."""
     time: float
+    further: tuple[ModelInfo, ...] = ()
+    """The models that the strategy asks besides the arm's own."""
     kind: Literal["arm_started"] = "arm_started"
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +14,24 @@ from pydantic import TypeAdapter, ValidationError
 from smallenough.errors import InputError, UnknownName
 from smallenough.plugins import load
 from smallenough.records import Json
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyOptions:
+    """What the options of every strategy have, and tell a session before it begins."""
+
+    shots: int = 0
+    """Solved examples of the suite that go before the first question (few-shot)."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Models that the strategy asks besides the arm's own; the arm's client has to know them."""
+        return ()
+
+    @property
+    def most_asks(self) -> int | None:
+        """How many inferences a trial can take; None: not known."""
+        return None
 
 
 def parse_spec(text: str) -> tuple[str, dict[str, Json]]:
@@ -44,17 +63,19 @@ def _value(text: str) -> Json:
         return text
 
 
-def strategy_options(strategy: str, given: Mapping[str, Json]) -> Any:
-    """The validated options (a frozen dataclass) of a strategy.
+def strategy_options(strategy: str, given: Mapping[str, Json]) -> StrategyOptions:
+    """The validated options of a strategy.
 
-    The class is called `Options`, beside the strategy's own. A switch that knows several ways of being on takes
-    `on` for its default and `off` for its being off.
+    Their class stands beside the strategy's own, is called `Options` and extends `StrategyOptions`. A switch that
+    knows several ways of being on takes `on` for its default and `off` for its being off.
 
     Raises:
         UnknownName: no such strategy, or no such option.
-        InputError: a value is not what the option takes.
+        InputError: a value is not what the option takes, or the strategy has no such class.
     """
-    options = sys.modules[load("strategies", strategy).__module__].Options
+    options = getattr(sys.modules[load("strategies", strategy).__module__], "Options", None)
+    if not (isinstance(options, type) and issubclass(options, StrategyOptions)):
+        raise InputError(f"strategy {strategy}: its module has no class Options that extends StrategyOptions")
     fields = {field.name: field for field in dataclasses.fields(options)}
     for name in given:
         if name not in fields:
@@ -64,13 +85,14 @@ def strategy_options(strategy: str, given: Mapping[str, Json]) -> Any:
         for name, value in given.items()
     }
     try:
-        return TypeAdapter(options).validate_python(values)
+        found: StrategyOptions = TypeAdapter(options).validate_python(values)
     except ValidationError as error:
         faults = [
             f"strategy {strategy}, option {'.'.join(map(str, one['loc']))}: {one['msg']}"
             for one in error.errors(include_url=False)
         ]
         raise InputError("\n".join(faults)) from error
+    return found
 
 
 def _switch(value: bool, default: Any) -> Json:

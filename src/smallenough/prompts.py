@@ -10,7 +10,7 @@ import ast
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +18,16 @@ from typing import Any, Literal
 import jinja2
 
 from smallenough.errors import InputError
-from smallenough.records import Message, Problem, Step, TestResult, digest
+from smallenough.records import Message, Problem, Step, Task, TestResult, digest
 from smallenough.syntax import parse
 
 SizeClass = Literal["large", "small"]
 
 _PACKAGED = Path(__file__).parent / "templates"
 _PARAMETER = re.compile(r"\*{0,2}[A-Za-z_]\w*(\s*=[^=]*)?|")
-_NAMES = ("system", "solve", "reformulate", "short", "feedback", "rewrite", "hint")
+_FIRST = ("system", "solve", "answer")
+_AGAIN = ("reformulate", "short", "feedback", "rewrite", "hint")
+_SUBTASKS = ("split", "part", "combine")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,15 @@ class Prompts:
     Args:
         size_class: which folder of templates.
         sources: template text by name.
+        shots: solved tasks that go before the first question, as earlier turns of the conversation. Each has an
+            entry point and a reference.
+        large: the templates for a large model that the strategy asks besides; None: there is none.
     """
 
     size_class: SizeClass
     sources: Mapping[str, str]
+    shots: tuple[Task, ...] = ()
+    large: Prompts | None = None
 
     @classmethod
     def load(cls, size_class: SizeClass, folder: Path | None = None) -> Prompts:
@@ -53,7 +60,7 @@ class Prompts:
         """
         folder = folder or Path(os.environ.get("SMALLENOUGH_PROMPTS", "config/prompts"))
         sources = {}
-        for name in _NAMES:
+        for name in _FIRST + _AGAIN + _SUBTASKS:
             own = folder / size_class / f"{name}.j2"
             path = own if own.is_file() else _PACKAGED / size_class / f"{name}.j2"
             try:
@@ -67,8 +74,9 @@ class Prompts:
 
     @property
     def digest(self) -> str:
-        """Identifies the text of all templates in use."""
-        return digest([self.size_class, dict(self.sources)])
+        """Identifies the text of all templates in use, and the examples."""
+        shots = [[asdict(task) for task in self.shots]] if self.shots else []
+        return digest([self.size_class, dict(self.sources), *shots, *([self.large.digest] if self.large else [])])
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -99,14 +107,22 @@ class Prompts:
             text = self._environment.get_template(name).render(values)
         except jinja2.UndefinedError as error:
             raise InputError(f"prompt template {self.size_class}/{name}.j2: {error}") from error
+        except jinja2.TemplateNotFound as error:
+            raise InputError(f"prompt template {self.size_class}/{name}.j2: no template {error.name!r}") from error
         return re.sub(r"\n{3,}", "\n\n", text).strip()
 
     def first(
         self, problem: Problem, name: str = "solve", step: Step | None = None, **more: Any
     ) -> tuple[Message, ...]:
-        """A conversation that begins: the system message, if there is one, and template `name`."""
+        """A conversation that begins: the system message, if there is one, and template `name`.
+
+        The first question of all (`solve`) comes after the examples, if there are any.
+        """
         system = self.render("system", problem)
-        head = (Message("system", system),) if system else ()
+        head = [Message("system", system)] if system else []
+        for shot in self.shots if name == "solve" else ():
+            head.append(Message("user", self.render("solve", shot.problem)))
+            head.append(Message("assistant", self.render("answer", shot.problem, code=(shot.reference or "").strip())))
         return (*head, Message("user", self.render(name, problem, step, **more)))
 
 

@@ -100,11 +100,14 @@ class Suite:
     version: int | None = None
     """The version in the tracking store; None: not stored."""
     description: str = ""
+    examples: tuple[Task, ...] = ()
+    """Solved tasks for few-shot prompts. They are no tasks of the suite: never run, never scored."""
 
     @property
     def digest(self) -> str:
-        """Identifies the tasks' content and order, whatever the suite is called."""
-        return digest([self.protocol, [asdict(task) for task in self.tasks]])
+        """Identifies the content and order of tasks and examples, whatever the suite is called."""
+        parts = [self.tasks, self.examples] if self.examples else [self.tasks]
+        return digest([self.protocol, *([asdict(task) for task in part] for part in parts)])
 
 
 # ------------------------------------------------------------------------------------------- asking a model

@@ -57,6 +57,59 @@ def defined_names(body: list[ast.stmt]) -> set[str]:
     return names
 
 
+def normalised(source: str) -> str:
+    """The syntax tree of `source` as text, without what says nothing of what it does.
+
+    Comments, layout, documentation and the annotations of functions are left out; parameters and variables are
+    numbered in the order in which they come, but for names that also stand elsewhere (as an attribute, as a keyword of
+    a call): it is better to miss that two programs are the same than to take different ones for the same. Text that
+    does not parse stands for itself.
+    """
+    try:
+        tree = parse(source)
+        return ast.dump(_Normal(tree).visit(tree))
+    except (SyntaxError, RecursionError):
+        return source
+
+
+class _Normal(ast.NodeTransformer):
+    """Leaves out documentation and annotations of functions, and numbers the variables of `tree`."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._numbers: dict[str, str] = {}
+        bound: set[str] = set()
+        elsewhere: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, ast.Name):
+                if isinstance(node.ctx, ast.Store):
+                    bound.add(node.id)
+            elif not isinstance(node, ast.Constant):
+                for _, value in ast.iter_fields(node):
+                    values = value if isinstance(value, list) else [value]
+                    elsewhere.update(text for text in values if isinstance(text, str))
+        self._renamed = bound - elsewhere
+
+    def _number(self, name: str) -> str:
+        return self._numbers.setdefault(name, f"<{len(self._numbers)}>") if name in self._renamed else name
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Name(self._number(node.id), node.ctx)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(self._number(node.arg))
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            first = node.body[0]
+            documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            node.body = node.body[1:] if documented and len(node.body) > 1 else node.body
+            if not isinstance(node, ast.ClassDef):
+                node.returns = None
+        return super().generic_visit(node)
+
+
 def used_names(tree: ast.AST) -> set[str]:
     """Every name that is read somewhere in `tree`, annotations included."""
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}

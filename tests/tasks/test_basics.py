@@ -38,18 +38,19 @@ def test_the_tasks_that_people_name_are_there() -> None:
 
 
 def test_every_reference_passes_every_test() -> None:
-    runs = run_reference_times(SUITE.tasks, SubprocessSandbox())
+    tasks = SUITE.tasks + SUITE.examples
+    runs = run_reference_times(tasks, SubprocessSandbox())
     failed = {
         task_id: [(result.code, result.error, result.message) for result in run.evaluation.results if not result.passed]
         for task_id, run in runs.items()
         if not run.evaluation.passed
     }
     assert not failed
-    assert len(runs) == len(SUITE.tasks)
+    assert len(runs) == len(tasks)
     assert max(run.seconds or 0.0 for run in runs.values()) < 2
 
 
-@pytest.mark.parametrize("task", SUITE.tasks, ids=lambda task: task.id)
+@pytest.mark.parametrize("task", SUITE.tasks + SUITE.examples, ids=lambda task: task.id)
 def test_a_task_is_whole(task: Task) -> None:
     entry = task.entry_point
     assert entry
@@ -66,7 +67,7 @@ def test_a_task_is_whole(task: Task) -> None:
     assert isinstance(defined[entry], ast.ClassDef) == (task.kind == "class")
 
 
-@pytest.mark.parametrize("task", SUITE.tasks, ids=lambda task: task.id)
+@pytest.mark.parametrize("task", SUITE.tasks + SUITE.examples, ids=lambda task: task.id)
 def test_no_expectation_enters_the_sandbox(task: Task) -> None:
     assert [
         test.code for test in task.public_tests + task.hidden_tests if plan(test, task.problem, task.setup).exposed
@@ -110,5 +111,14 @@ def test_loading_does_not_depend_on_libyaml(monkeypatch: pytest.MonkeyPatch) -> 
     assert BasicsSource().load() == SUITE
 
 
-def test_the_digest_is_of_the_tasks() -> None:
-    assert Suite("other", SUITE.tasks).digest == SUITE.digest
+def test_the_examples_are_no_tasks_of_the_suite() -> None:
+    assert len(SUITE.examples) == 5
+    told = {task.id: task.entry_point for task in SUITE.tasks}
+    for example in SUITE.examples:
+        assert example.id not in told
+        assert example.entry_point not in told.values()
+        assert f"`{example.entry_point}" not in " ".join(task.prompt for task in SUITE.tasks)
+
+
+def test_the_digest_is_of_the_tasks_and_examples() -> None:
+    assert Suite("other", SUITE.tasks, examples=SUITE.examples).digest == SUITE.digest

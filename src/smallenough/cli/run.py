@@ -78,7 +78,8 @@ class Options:
     "--strategy",
     multiple=True,
     metavar="SPEC",
-    help="`single`, `branching`, or with options: `branching:feedback=off,width=1`. Repeatable: each gives an arm.  "
+    help="`single`, `best_of_n`, `branching` or `cascade`, or with options: `branching:feedback=off,width=1`. "
+    "Repeatable: each gives an arm.  "
     "[default: single; for small models single and branching]",
 )
 @click.option("--max-depth", type=click.IntRange(0), help="Levels of branching after the first attempt.")
@@ -161,6 +162,8 @@ def command(**given: Any) -> int:
       smallenough run --model smollm2:135m --task-type prime
     What does the feedback add?
       smallenough run --model phi3:mini --strategy branching --strategy branching:feedback=off
+    The large model only where the small one fails the public tests:
+      smallenough run --large-model mistral --small-model phi3:mini --strategy cascade
     Your own question, answers side by side:
       smallenough run --model mistral --model smollm2 --task "Explain recursion in one sentence."
 
@@ -231,12 +234,16 @@ def _wanted(options: Options, store: Store) -> tuple[Settings, list[Wish], Suite
 def _wishes(options: Options, file: Any, sampling: Sampling) -> list[Wish]:
     from smallenough.options import parse_spec
     from smallenough.records import Sampling
-    from smallenough.sessions.prepare import Wish
+    from smallenough.sessions.prepare import Wish, split_model
 
     def specs(texts: tuple[str, ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
         found = [parse_spec(text) for text in texts]
-        depth = {} if options.max_depth is None else {"max_depth": options.max_depth}
-        return tuple((name, {**(depth if name == "branching" else {}), **more}) for name, more in found)
+        told: dict[str, dict[str, Any]] = {"branching": {}, "cascade": {}}
+        if options.max_depth is not None:
+            told["branching"]["max_depth"] = options.max_depth
+        if options.large_model:
+            told["cascade"]["large"] = split_model(options.large_model[0])[1]
+        return tuple((name, {**told.get(name, {}), **more}) for name, more in found)
 
     wishes = [
         Wish(name, specs(("single",)), "large", sampling, baseline=place == 0)
@@ -298,7 +305,8 @@ def _show_dry_run(options: Options, prepared: Prepared, store: Store) -> None:
     click.echo(f"suite {plan.suite}: {len(plan.task_ids)} tasks, digest {plan.suite_digest}")
     for arm in plan.arms:
         click.echo(f"  {arm.name}{' (baseline)' if arm.baseline else ''}")
-    click.echo(f"{plan.trials} trials, {found.least} to {found.most} inferences")
+    inferences = f"{found.least} or more" if found.most is None else f"{found.least} to {found.most}"
+    click.echo(f"{plan.trials} trials, {inferences} inferences")
     known = (
         "no earlier session to estimate the time from"
         if found.seconds is None

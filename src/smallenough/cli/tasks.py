@@ -142,15 +142,15 @@ def export_command(suite: str, output: Path | None, store: Path | None, tracking
     import json
 
     from smallenough.sessions.suites import open_suite
-    from smallenough.tasks.export import to_object, write_jsonl
+    from smallenough.tasks.export import to_objects, write_jsonl
 
     found = open_suite(suite, open_store(store, tracking_uri))
     if output is not None:
         write_jsonl(found, output)
         click.echo(f"{len(found.tasks)} tasks of {found.name} are in {output}", err=True)
         return 0
-    for task in found.tasks:
-        click.echo(json.dumps(to_object(task, found.protocol), ensure_ascii=False))
+    for one in to_objects(found):
+        click.echo(json.dumps(one, ensure_ascii=False))
     return 0
 
 

@@ -106,6 +106,8 @@ class ArmRun:
                 else:
                     with ThreadPoolExecutor(EVALUATIONS, "evaluate") as self._evaluations:
                         self._loop()
+            if self._loaded != self.arm.model:  # the next arm shall find memory as this one did
+                self.bench.clients[self.arm.provider].unload(self._loaded)
         finally:
             self.control.wake = lambda: None
 

@@ -38,6 +38,8 @@ class SessionRunner:
     progress: Progress = field(default_factory=Progress)
     control: Control = field(default_factory=Control)
     observe: Observe = lambda _: None
+    further: Mapping[str, tuple[ModelInfo, ...]] = field(default_factory=dict)
+    """The models that an arm's strategy asks besides the arm's own, by arm name."""
     _failures: int = 0
     _in_a_row: int = 0
     _gave_up: bool = False
@@ -81,7 +83,8 @@ class SessionRunner:
                 lambda sample: print(json.dumps(sample.row()), file=samples),
             )
             idle = monitor.measure_idle(IDLE_SECONDS)
-            self._record(ArmStarted(arm.name, self.models[arm.name], self.prompts[arm.name].digest, idle, time.time()))
+            prompts, further = self.prompts[arm.name].digest, self.further.get(arm.name, ())
+            self._record(ArmStarted(arm.name, self.models[arm.name], prompts, idle, time.time(), further))
             monitor.start()
             run = ArmRun(bench, arm, self.strategies[arm.name], monitor, self.progress, self.control, self._watch)
             try:

@@ -24,6 +24,10 @@ class Compared:
         """What a reader of the table should know."""
         return (*self.tables.notes, *self.comparison.notes)
 
+    def _repr_markdown_(self) -> str:
+        """How a notebook shows it."""
+        return "\n\n".join([table.markdown(self.comparison), *self.notes])
+
 
 def compare_sessions(
     store: Store,

@@ -9,7 +9,6 @@ from smallenough import journal
 from smallenough.errors import JournalError
 from smallenough.events import Plan
 from smallenough.options import strategy_options
-from smallenough.records import Arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +18,8 @@ class Estimate:
     trials: int
     least: int
     """Inferences, if every first attempt passes."""
-    most: int
-    """Inferences, if every budget is used up."""
+    most: int | None
+    """Inferences, if every budget is used up; None: some strategy does not tell."""
     seconds: float | None
     """Time it takes; None: some arm has not been run before."""
     basis: str
@@ -36,23 +35,16 @@ def estimate(plan: Plan, journals: Path) -> Estimate:
     """
     each = len(plan.task_ids) * plan.repeats
     rates = _rates(plan, journals)
+    mosts = [strategy_options(arm.strategy, arm.options).most_asks for arm in plan.arms]
     known = all(arm.name in rates for arm in plan.arms)
     seconds = sum(rates[arm.name] for arm in plan.arms) * each if known else None
     return Estimate(
         plan.trials,
         plan.trials,
-        each * sum(most_attempts(arm) for arm in plan.arms),
+        None if None in mosts else each * sum(most for most in mosts if most is not None),
         seconds,
         "the seconds a trial of earlier sessions" if known else "",
     )
-
-
-def most_attempts(arm: Arm) -> int:
-    """How many inferences one trial of an arm can take."""
-    if arm.strategy != "branching":
-        return 1
-    options = strategy_options(arm.strategy, arm.options)
-    return 1 + int(options.max_depth) * int(options.width)
 
 
 def _rates(plan: Plan, journals: Path, most: int = 20) -> dict[str, float]:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -21,14 +22,21 @@ from smallenough.evaluation import run_reference_times
 from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
-from smallenough.prompts import Prompts
-from smallenough.records import Json, Suite
+from smallenough.records import Json, ModelInfo, Suite
 from smallenough.resources.hardware import busy, hardware
 from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench, InTurn
 from smallenough.sessions.interrupt import interruptible
-from smallenough.sessions.prepare import Faults, Prepared, make_client, make_sandbox, make_strategy
+from smallenough.sessions.prepare import (
+    Faults,
+    Prepared,
+    further_models,
+    load_prompts,
+    make_client,
+    make_sandbox,
+    make_strategy,
+)
 from smallenough.tracking import writer
 from smallenough.tracking.store import Store
 from smallenough.trial import Progress
@@ -81,7 +89,10 @@ def run(
             return SessionResult(session, status, book.folder, process, control.reason)
 
 
-PrepareAgain = Callable[[Plan, Suite, Mapping[str, str | None]], Prepared]
+Models = Mapping[str, tuple[ModelInfo, ...]]
+"""The models of the arms that have begun, by arm name: the arm's own, then those that its strategy asks besides."""
+
+PrepareAgain = Callable[[Plan, Suite, Models], Prepared]
 
 
 def resume(
@@ -98,8 +109,8 @@ def resume(
         store: where to track it.
         observe: gets every event that is new.
         say: gets what a person should know meanwhile.
-        prepared_again: how clients and strategies are made from the plan, the tasks and the digests of the arms'
-            models; None: by the names in the plan.
+        prepared_again: how clients and strategies are made from the plan, the tasks and the models as they were
+            when the session began; None: by the names in the plan.
 
     Raises:
         InputError: it is complete, it is being run, or a model has changed since.
@@ -108,10 +119,10 @@ def resume(
     with interruptible(say) as control, Journal(folder) as book:
         if book.repaired:
             say(f"the journal's last line was torn by a crash; it was put aside in {book.repaired}")
-        progress, plan, digests = _read(folder)
+        progress, plan, before = _read(folder)
         if len(progress.finished) == plan.trials:
             raise InputError(f"session {folder.name} is complete: there is nothing to resume")
-        prepared = (prepared_again or prepare_again)(plan, journal.read_suite(folder), digests)
+        prepared = (prepared_again or prepare_again)(plan, journal.read_suite(folder), before)
         if progress.references is None:
             progress.references = dict(_references(prepared))
             book.append(ReferencesTimed(progress.references, time.time()))
@@ -143,7 +154,14 @@ def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: C
     )
     try:
         return SessionRunner(
-            bench, prepared.strategies, prepared.models, prepared.prompts, progress, control, observe
+            bench,
+            prepared.strategies,
+            prepared.models,
+            prepared.prompts,
+            progress,
+            control,
+            observe,
+            prepared.further,
         ).run()
     finally:
         prepared.close()
@@ -168,22 +186,22 @@ def _references(prepared: Prepared) -> Mapping[str, float]:
     return {name: timed.seconds for name, timed in found.items() if timed.seconds is not None}
 
 
-def _read(folder: Path) -> tuple[Progress, Plan, dict[str, str | None]]:
-    """What a journal says: how far the session is, its plan, and the digest of each arm's model."""
+def _read(folder: Path) -> tuple[Progress, Plan, Models]:
+    """What a journal says: how far the session is, its plan, and the models of each arm."""
     progress, plan = Progress(), None
-    digests: dict[str, str | None] = {}
+    models: dict[str, tuple[ModelInfo, ...]] = {}
     for _, event in journal.read(folder):
         progress.apply(event)
         if event.kind == "session_started":
             plan = event.plan
         elif event.kind == "arm_started":
-            digests[event.arm] = event.model.digest
+            models[event.arm] = (event.model, *event.further)
     if plan is None:
         raise JournalError(f"{folder}: the session never began; remove the folder")
-    return progress, plan, digests
+    return progress, plan, models
 
 
-def prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) -> Prepared:
+def prepare_again(plan: Plan, suite: Suite, before: Models) -> Prepared:
     """Makes what a plan names, and checks that the models are still the same.
 
     Raises:
@@ -192,23 +210,25 @@ def prepare_again(plan: Plan, suite: Suite, digests: Mapping[str, str | None]) -
     """
     faults = Faults()
     sandbox = faults.catch(lambda: make_sandbox(plan.sandbox))
-    clients, models = {}, {}
+    clients, models, further = {}, {}, {}
     for arm in plan.arms:
         if arm.provider not in clients:
             clients[arm.provider] = make_client(arm.provider, plan.urls)
-        info = faults.catch(lambda: clients[arm.provider].describe(arm.model))  # noqa: B023 (called at once)
-        if info is None:
+        client = clients[arm.provider]
+        info = faults.catch(partial(client.describe, arm.model))
+        others = faults.catch(partial(further_models, arm, client))
+        if info is None or others is None:
             continue
-        models[arm.name] = info
-        if arm.name in digests and digests[arm.name] != info.digest:
-            faults.found.append(
-                InputError(f"model {arm.model} has changed since the session began; start a new session to compare it")
-            )
+        models[arm.name], further[arm.name] = info, others
+        for old, new in zip(before.get(arm.name, ()), (info, *others), strict=False):
+            if old.digest != new.digest:
+                told = f"model {new.name} has changed since the session began; start a new session to compare it"
+                faults.found.append(InputError(told))
     faults.report()
     assert sandbox is not None
-    prompts = {arm.name: Prompts.load(arm.size_class) for arm in plan.arms}
+    prompts = {arm.name: load_prompts(arm, suite) for arm in plan.arms}
     strategies = {arm.name: make_strategy(arm, prompts[arm.name]) for arm in plan.arms}
-    return Prepared(plan, suite, clients, sandbox, models, strategies, prompts)
+    return Prepared(plan, suite, clients, sandbox, models, strategies, prompts, further)
 
 
 # ---------------------------------------------------------------------------------------------- circumstances

@@ -6,7 +6,7 @@ All faults are collected and reported at once, before the first inference.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -69,6 +69,8 @@ class Prepared:
     """By arm name."""
     prompts: Mapping[str, Prompts]
     """By arm name."""
+    further: Mapping[str, tuple[ModelInfo, ...]] = field(default_factory=dict)
+    """The models that an arm's strategy asks besides the arm's own, by arm name; an arm without has no entry."""
 
     def close(self) -> None:
         """Gives back what the clients hold."""
@@ -168,7 +170,7 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
         provider, _ = split_model(wish.model)
         if provider not in clients and (client := faults.catch(partial(make_client, provider, settings.urls))):
             clients[provider] = client
-        found += _look_up(wish, clients.get(provider), faults)
+        found += _look_up(wish, suite, clients.get(provider), faults)
     faults.report()
     assert sandbox is not None
     by_name = {one.arm.name: one for one in reversed(found)}
@@ -181,6 +183,7 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
         models={name: one.info for name, one in by_name.items()},
         strategies={name: one.strategy for name, one in by_name.items()},
         prompts={name: one.prompts for name, one in by_name.items()},
+        further={name: one.further for name, one in by_name.items() if one.further},
     )
 
 
@@ -203,19 +206,25 @@ class _Found:
     info: ModelInfo
     strategy: Strategy
     prompts: Prompts
+    further: tuple[ModelInfo, ...]
 
 
-def _look_up(wish: Wish, client: ModelClient | None, faults: Faults) -> list[_Found]:
+def _look_up(wish: Wish, suite: Suite, client: ModelClient | None, faults: Faults) -> list[_Found]:
     """The arms that a wish comes to."""
     provider, name = split_model(wish.model)
     for strategy, options in wish.strategies:
         faults.catch(partial(strategy_options, strategy, options))
     info = faults.catch(lambda: client.describe(name)) if client else None
-    if info is None or faults.found:
+    if client is None or info is None or faults.found:
         return []
-    arms = [_arm(wish, provider, info, strategy, options) for strategy, options in wish.strategies]
-    texts = faults.catch(lambda: Prompts.load(arms[0].size_class))
-    return [_Found(arm, info, make_strategy(arm, texts), texts) for arm in arms] if texts else []
+    found = []
+    for strategy, options in wish.strategies:
+        arm = _arm(wish, provider, info, strategy, options)
+        prompts = faults.catch(partial(load_prompts, arm, suite))
+        further = faults.catch(partial(further_models, arm, client))
+        if prompts is not None and further is not None:
+            found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further))
+    return found
 
 
 def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
@@ -238,6 +247,36 @@ def _short(value: Json) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return ";".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def load_prompts(arm: Arm, suite: Suite) -> Prompts:
+    """What an arm's strategy says to models: the templates in force, and as many examples of the suite as it wants.
+
+    Raises:
+        UnknownName: no such strategy or option.
+        InputError: an option's value is wrong, the suite has fewer examples, or a template can't be used.
+    """
+    options, held = strategy_options(arm.strategy, arm.options), len(suite.examples)
+    if options.shots < 0:
+        raise InputError(f"strategy {arm.strategy}, option shots: must be 0 or more")
+    if options.shots > held:
+        has = "no examples to show" if not held else f"{held} examples to show" if held > 1 else "1 example to show"
+        mend = f"give {held} at most" if held else "leave the option out, or take another suite"
+        raise InputError(f"strategy {arm.strategy}, option shots: suite {suite.name!r} has {has}; {mend}")
+    prompts = replace(Prompts.load(arm.size_class), shots=suite.examples[: options.shots])
+    if not options.models:
+        return prompts
+    return replace(prompts, large=replace(Prompts.load("large"), shots=prompts.shots))
+
+
+def further_models(arm: Arm, client: ModelClient) -> tuple[ModelInfo, ...]:
+    """What is known of the models that an arm's strategy asks besides the arm's own.
+
+    Raises:
+        ModelNotFound: the server does not have one.
+        ModelUnavailable: no server answers.
+    """
+    return tuple(client.describe(model) for model in strategy_options(arm.strategy, arm.options).models)
 
 
 def make_strategy(arm: Arm, prompts: Prompts) -> Strategy:

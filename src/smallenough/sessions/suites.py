@@ -122,10 +122,11 @@ def check_references(suite: Suite, path: Path, sandbox: str) -> None:
         InputError: some fail; names each task, its place and how it fails.
         SandboxError: the sandbox does not work here.
     """
-    runs = run_reference_times(suite.tasks, make_sandbox(sandbox))
+    tasks = suite.tasks + suite.examples
+    runs = run_reference_times(tasks, make_sandbox(sandbox))
     faults = Faults(path)
     places: Mapping[str, str] = {}
-    for task in suite.tasks:
+    for task in tasks:
         run = runs.get(task.id)
         failure = run.evaluation.first_failure if run else None
         if failure is None:

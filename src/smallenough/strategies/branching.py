@@ -6,6 +6,10 @@ more hints (`hints`), asks in other words (`reformulate`), or asks in very few w
 switched on take turns. The temperature climbs the `ladder`, a rung a level. With every move off, a branch asks the
 first question again: independent resampling. Each option switches alone, so that each can be ablated.
 
+When all that has failed and `subtasks` is on, the task is split: the model names helper functions, writes each, and
+then the solution that calls them. It comes last, because it costs several inferences, and because a small model's plan
+helps only where its plain tries don't. A split that can't be used changes nothing: the best try is the answer.
+
 Without public tests there is nothing to branch on but code that does not parse.
 """
 
@@ -13,15 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from smallenough.errors import InputError
+from smallenough.options import StrategyOptions
 from smallenough.prompts import Prompts
 from smallenough.records import Action, Ask, Message, Problem, Sampling, Step
+from smallenough.strategies import _subtasks
+from smallenough.strategies._steps import acceptable, candidates, merit
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(StrategyOptions):
     """What `branching` may do. Each option switches alone."""
 
     max_depth: int = 3
@@ -40,18 +48,25 @@ class Options:
     """Whether the task is asked in other words."""
     shorten: bool = True
     """Whether the task is asked in very few words, without what went before."""
+    subtasks: bool = False
+    """Whether the task is split, solved in parts and combined, once every try has failed."""
     early_stop: bool = True
     """Whether the trial ends once the public tests pass."""
     budget_tokens: int | None = None
-    """Tokens in and out after which no new level is begun."""
+    """Tokens in and out after which no new level, and no split, is begun."""
     budget_seconds: float | None = None
-    """Seconds of inference after which no new level is begun."""
+    """Seconds of inference after which no new level, and no split, is begun."""
 
     def __post_init__(self) -> None:
         if self.max_depth < 0 or self.width < 1:
             raise InputError("branching: max_depth must be 0 or more, width 1 or more")
         if any(not 0 <= rung <= 2 for rung in self.ladder):
             raise InputError("branching: every temperature of the ladder must be between 0 and 2")
+
+    @property
+    def most_asks(self) -> int:
+        """The first attempt, every branch of every level, and the subtasks."""
+        return 1 + self.max_depth * self.width + (_subtasks.MOST_ASKS if self.subtasks else 0)
 
 
 @dataclass(frozen=True)
@@ -62,29 +77,37 @@ class Branching:
     prompts: Prompts
 
     def next(self, problem: Problem, steps: Sequence[Step], seed: int) -> list[Action]:
-        """The first attempt, or the next branches of the best step, or nothing."""
+        """The first attempt, or the next branches of the best step, or the next of the subtasks, or nothing."""
         if not steps:
             return [Ask(self.prompts.first(problem), sampling=self._sampling(0, seed))]
-        level, begun = divmod(len(steps) - 1, self.options.width)
-        if self._done(steps):
+        tries = list(takewhile(lambda step: isinstance(step.action, Ask) and step.action.role == "solve", steps))
+        level, begun = divmod(len(tries) - 1, self.options.width)
+        if self._done(tries):
             return []
         if begun:
             parent = steps[steps[-1].parent or 0]
             return [self._branch(problem, level + 1, begun, parent, seed)]
-        if level >= self.options.max_depth or self._spent(steps):
+        best = self._best(tries)
+        if self._spent(tries):
             return []
+        if level >= self.options.max_depth:
+            return self._split(problem, steps[len(tries) :], best, seed + len(tries))
         count = self.options.width if self.options.parallel else 1
-        best = self._best(steps)
         return [self._branch(problem, level + 1, branch, best, seed) for branch in range(count)]
 
     def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
         """The step that passes most public tests; of equals, the earliest."""
-        return self._best(steps) if steps else None
+        return self._best(candidates(steps)) if steps else None
+
+    def _split(self, problem: Problem, subtasks: Sequence[Step], best: Step, seed: int) -> list[Action]:
+        """The next of the subtasks, if they are wanted: every try has failed."""
+        wanted = self.options.subtasks and not acceptable(best)
+        return _subtasks.next_actions(problem, self.prompts, subtasks, best.index, seed) if wanted else []
 
     def _done(self, steps: Sequence[Step]) -> bool:
-        acceptable = any(_acceptable(step) for step in steps)
+        found = any(acceptable(step) for step in steps)
         untestable = all(step.evaluation is None or not step.evaluation.results for step in steps)
-        return acceptable and (self.options.early_stop or untestable)
+        return found and (self.options.early_stop or untestable)
 
     def _spent(self, steps: Sequence[Step]) -> bool:
         tokens, seconds = self.options.budget_tokens, self.options.budget_seconds
@@ -93,7 +116,7 @@ class Branching:
         )
 
     def _best(self, steps: Sequence[Step]) -> Step:
-        return max(steps, key=lambda step: (*_merit(step), -step.index))
+        return max(steps, key=lambda step: (*merit(step), -step.index))
 
     def _sampling(self, level: int, seed: int) -> Sampling:
         ladder = self.options.ladder
@@ -128,17 +151,3 @@ class Branching:
         before = parent.action.messages if isinstance(parent.action, Ask) else self.prompts.first(problem)
         says = self.prompts.render("feedback", problem, parent)
         return (*before, Message("assistant", parent.response), Message("user", says))
-
-
-def _acceptable(step: Step) -> bool:
-    if step.evaluation is None:
-        return True
-    if not step.evaluation.results:
-        return step.evaluation.syntax_valid is not False
-    return bool(step.passed)
-
-
-def _merit(step: Step) -> tuple[float, bool, bool]:
-    ratio = step.evaluation.ratio if step.evaluation else None
-    valid = bool(step.evaluation and step.evaluation.syntax_valid)
-    return (ratio or 0.0, valid, step.code is not None)

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smallenough.options import StrategyOptions
 from smallenough.prompts import Prompts
 from smallenough.records import Action, Ask, Problem, Sampling, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """`single` has nothing to set."""
+class Options(StrategyOptions):
+    """`single` has nothing of its own to set."""
+
+    @property
+    def most_asks(self) -> int:
+        """One."""
+        return 1
 
 
 @dataclass(frozen=True)

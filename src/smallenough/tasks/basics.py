@@ -2,18 +2,22 @@
 
 They lie beside this file in `basics_data/CATEGORY.yaml`, each with public tests, hidden tests and a reference.
 Every expectation is a literal in an assertion or a printed text, so that a sandbox never needs to see it. The
-files are part of the package: that they are as they should be is for the tests to show, not for the loader.
+files are part of the package: that they are as they should be is for the tests to show, not for the loader. The
+examples for few-shot prompts, which are in no category, lie in `basics_examples.yaml`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from smallenough.records import Json, Suite, Task, Test
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader where PyYAML was built with it: ten times as quick."""
@@ -24,19 +28,24 @@ class BasicsSource:
 
     def load(self) -> Suite:
         """Every task of the suite, by category and then in the order of its file."""
-        folder = files("smallenough.tasks") / "basics_data"
+        folder = files("smallenough.tasks")
         tasks: list[Task] = []
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        for entry in sorted((folder / "basics_data").iterdir(), key=lambda entry: entry.name):
             category, dot, kind = entry.name.partition(".")
             if dot and kind == "yaml":
-                content = yaml.load(entry.read_text(encoding="utf-8"), _LOADER)
-                tasks += [_task(item, category) for item in content]
+                tasks += _tasks(entry, category)
         return Suite(
             name="basics",
             tasks=tuple(tasks),
+            examples=_tasks(folder / "basics_examples.yaml", "example"),
             source="smallenough",
             description="Python tasks in three levels, from adding two numbers to parsing an expression.",
         )
+
+
+def _tasks(file: Traversable, category: str) -> tuple[Task, ...]:
+    content = yaml.load(file.read_text(encoding="utf-8"), _LOADER)
+    return tuple(_task(item, category) for item in content)
 
 
 def _task(item: Mapping[str, Json], category: str) -> Task:

@@ -2,7 +2,7 @@
 
 Other programs find the eight keys of the form: all tests under `tests`, which call `func` or `cls`; a test that
 compares what is printed becomes an assertion on what its set-up caught. Extra keys (public_tests, hidden_tests,
-setup, alias, protocol) hold the task as it is, and `JsonlSource` prefers them: the tasks come back the same.
+setup, alias, protocol, example) hold the task as it is, and `JsonlSource` prefers them: the tasks come back the same.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from smallenough.errors import InputError
@@ -27,7 +27,7 @@ def write_jsonl(suite: Suite, path: str | Path) -> None:
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    lines = "".join(f"{json.dumps(to_object(task, suite.protocol), ensure_ascii=False)}\n" for task in suite.tasks)
+    lines = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in to_objects(suite))
     try:
         try:
             beside.write_text(lines, encoding="utf-8", newline="\n")
@@ -36,6 +36,14 @@ def write_jsonl(suite: Suite, path: str | Path) -> None:
             beside.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be written: {error}") from error
+
+
+def to_objects(suite: Suite) -> Iterator[dict[str, Json]]:
+    """Every task of `suite` in the own form, then its examples."""
+    for task in suite.tasks:
+        yield to_object(task, suite.protocol)
+    for task in suite.examples:
+        yield {**to_object(task, suite.protocol), "example": True}
 
 
 def to_object(task: Task, protocol: str = "split") -> dict[str, Json]:

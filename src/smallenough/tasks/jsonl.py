@@ -2,7 +2,8 @@
 
 The form has eight keys: task_id, name, problem, canonical_solution, tests, category, complexity, object. `tests` is
 a JSON list in a string, and calls what is asked for by the conventional name `func` or `cls`. Extra keys are
-welcome; a few have a meaning, so that a suite comes back from its export as it was (see `export`).
+welcome; a few have a meaning, so that a suite comes back from its export as it was (see `export`). With
+`"example": true`, an object is no task but an example for few-shot prompts.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ class JsonlSource:
         places = ((task.id, record.place) for task, record in zip(tasks, records, strict=True))
         note_duplicates(places, faults)
         faults.check()
+        told = [record.value.get("example") is True for record in records]
         return Suite(
             name=self.name,
-            tasks=tuple(tasks),
+            tasks=tuple(task for task, example in zip(tasks, told, strict=True) if not example),
+            examples=tuple(task for task, example in zip(tasks, told, strict=True) if example),
             source=self.path.name,
             protocol=protocol,
             description=f"protocol {protocol}: {_told(records, protocol)}",
@@ -109,6 +112,8 @@ def _task(record: Record, protocol: SuiteProtocol) -> Task:
             public = hidden = tuple(dict.fromkeys(public + hidden))
     else:
         public, hidden = divide(everything, protocol)
+    if record.value.get("example") is True and not (name and record.value.get("canonical_solution")):
+        record.fault("an example needs 'name' and 'canonical_solution': they are what is shown")
     setup: str = record.get("setup", str, "")
     _parses(record, "'setup'", setup)
     return Task(

@@ -3,6 +3,9 @@
 It comes from a file, or from the Hugging Face hub. What an answer must be called stands only in the assertions, so
 it is found by parsing them and the reference. `challenge_test_list`, which few tasks have, is checked and left out,
 as it is in published figures. MBPP has no hidden tests of its own: see `splitting`.
+
+Its authors keep tasks 1 to 10 for few-shot prompts (Austin et al. 2021, arXiv:2108.07732): those that are not asked for
+as tasks are the suite's examples. Of the whole file, they are not tasks unless `ids` says so.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import ast
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from smallenough.errors import InputError
@@ -21,6 +24,10 @@ from smallenough.tasks.splitting import PROTOCOLS, SuiteProtocol, check_protocol
 
 VARIABLE = "SMALLENOUGH_MBPP"
 HUB = "google-research-datasets/mbpp"
+EXAMPLES = range(1, 11)
+"""The numbers of the tasks for few-shot prompts."""
+_WHOLE = range(1, 975)
+"""The numbers of the whole of MBPP."""
 
 
 class MbppSource:
@@ -28,7 +35,7 @@ class MbppSource:
 
     Args:
         path: the file (gzipped or not); None: the one that `SMALLENOUGH_MBPP` names, else the hub.
-        ids: the numbers of the tasks to keep, as "11-510" or "1,5,20-29"; None: all.
+        ids: the numbers of the tasks to keep, as "11-510" or "1,5,20-29"; None: all, of the whole MBPP 11 to 974.
         name: the suite's name; None: `mbpp`.
         protocol: `split` or `standard` (see `splitting`).
 
@@ -60,17 +67,21 @@ class MbppSource:
         note_duplicates(((task.id, record.place) for (_, task), record in zip(numbered, records, strict=True)), faults)
         faults.check()
         numbered.sort(key=lambda pair: pair[0])
+        tasks = dict(numbered)
+        kept = self._kept(tasks)
         return Suite(
             name=self.name,
-            tasks=tuple(self._kept(dict(numbered))),
+            tasks=tuple(tasks[number] for number in kept),
+            examples=tuple(tasks[number] for number in EXAMPLES if number in tasks and number not in kept),
             source=self.path.name if self.path else f"hub:{HUB}",
             protocol=self.protocol,
             description=f"MBPP, protocol {self.protocol}: {PROTOCOLS[self.protocol]}",
         )
 
-    def _kept(self, tasks: Mapping[int, Task]) -> Iterable[Task]:
+    def _kept(self, tasks: Mapping[int, Task]) -> Collection[int]:
+        """The numbers of the suite's tasks."""
         if self.ids is None:
-            return tasks.values()
+            return [number for number in tasks if number not in EXAMPLES] if [*tasks] == [*_WHOLE] else tasks.keys()
         missing = [number for number in self.ids if number not in tasks]
         if missing:
             some = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
@@ -78,7 +89,7 @@ class MbppSource:
                 f"{self.path or HUB}: no task has the id {some}; the file has {len(tasks)} tasks, "
                 f"{min(tasks)} to {max(tasks)}: give other ids, or the whole file"
             )
-        return [tasks[number] for number in self.ids]
+        return self.ids
 
 
 def parse_ids(text: str) -> list[int]:

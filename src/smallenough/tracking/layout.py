@@ -178,6 +178,7 @@ def arm_run(
         "prompt_templates": started.prompts,
         "concurrency": context.plan.concurrency,
         **{f"model_{name}": value for name, value in asdict(info).items() if name not in ("name", "provider")},
+        "further_models": [asdict(other) for other in started.further] or None,
     }
     return RunRecord(
         record,

@@ -1,10 +1,11 @@
 """Suites in the tracking store, as MLflow's own evaluation datasets, so that its UI shows them.
 
 Each version of a suite is a dataset of its own, called `NAME vN`, with tags that say what it is; each task is a
-record, whose inputs are what a solver may see and whose expectations decide. A dataset becomes a suite by the tag
-that is written last, so that a kill in between leaves none half-written. A suite is read back only if its digest is
-still that of its tag: records that someone has edited are an error, not other results. Versions are given out under
-a lock in the local folder; two machines that import under one name at the same moment can give out the same number.
+record, whose inputs are what a solver may see and whose expectations decide, and so is each example. A dataset becomes
+a suite by the tag that is written last, so that a kill in between leaves none half-written. A suite is read back only
+if its digest is still that of its tag: records that someone has edited are an error, not other results. Versions are
+given out under a lock in the local folder; two machines that import under one name at the same moment can give out the
+same number.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"\w[\w .+-]{0,99}(?<! )")
 _DECIDING = ("hidden_tests", "setup", "reference")
 """Fields of a task that stand in a record's expectations; the others are its inputs."""
+_EXAMPLE = f"{TAG}example"
+"""The tag of a record that is an example for few-shot prompts, not a task."""
 _LONGEST_TAG = 5000
 _ABANDONED_SECONDS = 3600
 """An unfinished dataset of that age is what a killed import has left."""
@@ -126,7 +129,8 @@ def save_suite(store: Store, suite: Suite, *, merge: bool, experiment: str | Non
     Args:
         store: where to keep it; created if it is local and does not exist.
         suite: what to save.
-        merge: keep the tasks of the newest version, replace those of the same id, add the others after them.
+        merge: keep the tasks and examples of the newest version, replace those of the same id, add the others after
+            them.
         experiment: the MLflow experiment under which its UI lists the suite; None: `MLFLOW_EXPERIMENT_NAME`, else
             `smallenough`.
 
@@ -173,6 +177,7 @@ def _write(client: MlflowClient, store: Store, suite: Suite, experiment: str) ->
     made = client.create_dataset(f"{suite.name} v{suite.version}", experiment, {**tags, f"{TAG}kind": "unfinished"})
     try:
         records = [_record(position, task) for position, task in enumerate(suite.tasks)]
+        records += [_record(position, task, example=True) for position, task in enumerate(suite.examples)]
         if records:
             _table(store).upsert_dataset_records(made.dataset_id, records)
         client.set_dataset_tags(made.dataset_id, {f"{TAG}kind": "suite"})
@@ -250,12 +255,13 @@ def _info(dataset: EvaluationDataset) -> SuiteInfo:
         ) from error
 
 
-def _record(position: int, task: Task) -> dict[str, Json]:
-    """A task as a dataset's record. Records come back in no order of ours, hence the position."""
+def _record(position: int, task: Task, *, example: bool = False) -> dict[str, Json]:
+    """A task or an example as a dataset's record. Records come back in no order of ours, hence the position."""
     values = asdict(task)
     expectations = {name: values.pop(name) for name in _DECIDING}
     inputs = {"task_id": values.pop("id"), **values}
-    return {"inputs": inputs, "expectations": expectations, "tags": {f"{TAG}position": str(position)}}
+    tags = {f"{TAG}position": str(position), **({_EXAMPLE: "true"} if example else {})}
+    return {"inputs": inputs, "expectations": expectations, "tags": tags}
 
 
 def _task(inputs: Mapping[str, Any], expectations: Mapping[str, Any]) -> Task:
@@ -271,12 +277,12 @@ def _restored(info: SuiteInfo, records: Sequence[Any], tags: Mapping[str, str], 
         "saved; import the suite again, which makes a new version"
     )
     try:
-        placed = [(int(record.tags[f"{TAG}position"]), record) for record in records]
-        placed.sort(key=lambda pair: pair[0])
-        tasks = tuple(_task(record.inputs, record.expectations or {}) for _, record in placed)
+        placed = sorted(records, key=lambda record: int(record.tags[f"{TAG}position"]))
+        read = [(_EXAMPLE in record.tags, _task(record.inputs, record.expectations or {})) for record in placed]
         suite = Suite(
             name=info.name,
-            tasks=tasks,
+            tasks=tuple(task for example, task in read if not example),
+            examples=tuple(task for example, task in read if example),
             source=info.source,
             protocol="standard" if info.protocol == "standard" else "split",
             version=info.version,
@@ -295,7 +301,7 @@ def _restored(info: SuiteInfo, records: Sequence[Any], tags: Mapping[str, str], 
 
 def _check_ids(suite: Suite) -> None:
     seen: set[str] = set()
-    for task in suite.tasks:
+    for task in suite.tasks + suite.examples:
         if task.id in seen:
             raise InputError(f"suite {suite.name!r}: the id {task.id!r} occurs twice; ids must differ")
         seen.add(task.id)
@@ -308,8 +314,14 @@ def _merged(old: Suite, new: Suite) -> Suite:
             "import it under another name"
         )
     tasks = {task.id: task for task in (*old.tasks, *new.tasks)}  # a known id keeps its place
+    examples = {task.id: task for task in (*old.examples, *new.examples)}
+    for task in new.tasks:
+        examples.pop(task.id, None)
+    for task in new.examples:
+        tasks.pop(task.id, None)
     sources = dict.fromkeys([*old.source.split(", "), new.source])
-    return replace(old, tasks=tuple(tasks.values()), source=", ".join(filter(None, sources)))
+    told = ", ".join(filter(None, sources))
+    return replace(old, tasks=tuple(tasks.values()), examples=tuple(examples.values()), source=told)
 
 
 __all__ = ["SuiteInfo", "check_name", "list_suites", "load_suite", "newest", "save_suite"]

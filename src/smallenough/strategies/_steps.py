@@ -1,0 +1,28 @@
+"""What the strategies share: which steps are candidates for the answer, and how good the public tests find them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smallenough.records import Ask, Step
+
+
+def candidates(steps: Sequence[Step]) -> list[Step]:
+    """The steps whose answer is a solution, not a plan or a part of one."""
+    return [step for step in steps if not isinstance(step.action, Ask) or step.action.check]
+
+
+def acceptable(step: Step) -> bool:
+    """Whether nothing speaks against a step: its public tests pass, or there are none and its code parses."""
+    if step.evaluation is None:
+        return True
+    if not step.evaluation.results:
+        return step.evaluation.syntax_valid is not False
+    return bool(step.passed)
+
+
+def merit(step: Step) -> tuple[float, bool, bool]:
+    """How good a step is, for comparison: public tests passed, 0 to 1; whether its code parses; whether it has any."""
+    ratio = step.evaluation.ratio if step.evaluation else None
+    valid = bool(step.evaluation and step.evaluation.syntax_valid)
+    return (ratio or 0.0, valid, step.code is not None)
