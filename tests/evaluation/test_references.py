@@ -11,7 +11,7 @@ from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
 from smallenough.tasks.humaneval import HumanEvalSource
 from smallenough.tasks.mbpp import MbppSource
 
-QUICK = Limits(cpu_seconds=1.0)
+QUICK = Limits(cpu_seconds=0.25)
 
 
 class Counting:

@@ -20,7 +20,7 @@ from smallenough.records import Evaluation, Limits, Task, Test
 
 _CHUNK = 50
 _PATIENCE = 4
-"""A reference may take so many times the wall time of a solution: that the machine is busy does not make it wrong."""
+"""A reference may take so many times as long as a solution: that the machine is slow or busy does not make it wrong."""
 
 
 class ReferenceRun(NamedTuple):
@@ -46,11 +46,11 @@ def run_reference_times(
         SandboxError: the sandbox failed.
     """
     bounds = limits or Limits()
-    bounds = replace(bounds, wall_seconds=bounds.wall_seconds * _PATIENCE)
+    patient = replace(bounds, cpu_seconds=bounds.cpu_seconds * _PATIENCE, wall_seconds=bounds.wall_seconds * _PATIENCE)
     given = [task for task in tasks if task.reference is not None]
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = pool.map(partial(_run_chunk, sandbox=sandbox, limits=bounds), chunks)
+        parts = pool.map(partial(_run_chunk, sandbox=sandbox, limits=patient), chunks)
         return {name: run for part in parts for name, run in part.items()}
 
 

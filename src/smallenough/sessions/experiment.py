@@ -18,7 +18,6 @@ from pathlib import Path
 import smallenough
 from smallenough import journal
 from smallenough.errors import InputError, JournalError
-from smallenough.evaluation import run_reference_times
 from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
@@ -37,6 +36,7 @@ from smallenough.sessions.prepare import (
     make_sandbox,
     make_strategy,
 )
+from smallenough.sessions.references import reference_seconds
 from smallenough.tracking import writer
 from smallenough.tracking.store import Store
 from smallenough.trial import Progress
@@ -79,13 +79,13 @@ def run(
         InfrastructureError: the sandbox or the journal fails.
     """
     with interruptible(say) as control:
-        references = _references(prepared)
+        references = _references(prepared, store, say)
         session = journal.new_id(store.journals)
         with Journal.create(store.journals, session, prepared.suite) as book:
             book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), time.time()))
             book.append(ReferencesTimed(references, time.time()))
             process = start_writer(book.folder, store)
-            status = _carry_out(prepared, book, Progress(references=dict(references)), control, observe)
+            status = _carry_out(prepared, book, Progress(references=references), control, observe)
             return SessionResult(session, status, book.folder, process, control.reason)
 
 
@@ -124,7 +124,7 @@ def resume(
             raise InputError(f"session {folder.name} is complete: there is nothing to resume")
         prepared = (prepared_again or prepare_again)(plan, journal.read_suite(folder), before)
         if progress.references is None:
-            progress.references = dict(_references(prepared))
+            progress.references = _references(prepared, store, say)
             book.append(ReferencesTimed(progress.references, time.time()))
         book.append(SessionResumed(time.time()))
         process = writer.start(folder, store)
@@ -167,23 +167,9 @@ def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: C
         prepared.close()
 
 
-def _references(prepared: Prepared) -> Mapping[str, float]:
-    """Runs every reference solution: seconds by task.
-
-    Raises:
-        InputError: one fails its own tests; all that fail are named.
-    """
-    tasks = [task for task in prepared.suite.tasks if task.reference]
-    found = run_reference_times(tasks, prepared.sandbox, prepared.plan.limits)
-    broken = [
-        f"task {name!r}: its reference fails {failure.code!r}: {failure.error} {failure.message}".rstrip()
-        for name, timed in found.items()
-        if (failure := timed.evaluation.first_failure)
-    ]
-    if broken:
-        shown = "\n".join(broken[:10]) + (f"\n… and {len(broken) - 10} more" if len(broken) > 10 else "")
-        raise InputError(f"{shown}\nmend the task or its reference in {prepared.suite.source}, or leave it out")
-    return {name: timed.seconds for name, timed in found.items() if timed.seconds is not None}
+def _references(prepared: Prepared, store: Store, say: Callable[[str], None]) -> dict[str, float]:
+    memory = store.folder / "references.json"
+    return reference_seconds(prepared.suite, prepared.sandbox, prepared.plan.limits, memory, say)
 
 
 def _read(folder: Path) -> tuple[Progress, Plan, Models]:
