@@ -3,8 +3,8 @@
     python -m benchmarks.throughput [--tasks 500] [--rounds 3] [--json]
 
 Both sides send the same prompts to the same local server, which answers in 20 ms, 16 at once. Ours is a whole session:
-references, bubblewrap, public and hidden tests apart, scorers, resource monitor, journal, and the writer that fills a
-local MLflow store beside it. The bare loop is the `ollama` package in 16 threads, and for each answer one `python -c`
+bubblewrap, public and hidden tests apart, scorers, resource monitor, journal, and the writer that fills a local MLflow
+store beside it. The references were run before, as on every session of a suite but the first; that time is told apart. The bare loop is the `ollama` package in 16 threads, and for each answer one `python -c`
 with all the task's asserts. It is started by `python -m`, from the repository's root.
 
 Target: the session's wall time is at most twice the bare loop's. When MLflow holds everything is told apart. The
@@ -33,6 +33,7 @@ from smallenough.events import Event
 from smallenough.records import Suite, Task
 from smallenough.sessions import experiment
 from smallenough.sessions.prepare import Settings, prepare
+from smallenough.sessions.references import reference_seconds
 from smallenough.tracking.store import Store
 from smallenough.tracking.writer import WriterState
 
@@ -99,6 +100,7 @@ def show(result: dict[str, Any]) -> None:
         seconds = [one["seconds"] for one in runs]
         rows.append([name, common.spread(seconds), f"{result['tasks'] / common.median(seconds):.1f}"])
     tracked = [one["tracked_seconds"] for one in result["sides"]["session"]]
+    references = [one["references"] for one in result["sides"]["session"]]
     rows.append(["session, until MLflow holds all", common.spread(tracked), ""])
     common.show(
         f"{result['tasks']} tasks of {result['suite']}, {CONCURRENCY} at once, answers in {DELAY * 1000:.0f} ms",
@@ -107,6 +109,7 @@ def show(result: dict[str, Any]) -> None:
         [
             f"session / bare loop: {common.spread(result['ratios'])}; at most {TARGET}: {common.met(result['met'])}",
             f"until MLflow holds all / bare loop: {common.spread(result['ratios_tracked'])}",
+            f"the references, once for a suite: {common.spread(references)} s",
             f"verdicts that are not the same in every run of both: {', '.join(result['disputed']) or 'none'}",
         ],
     )
@@ -127,6 +130,10 @@ def session(suite: Suite, url: str) -> dict[str, Any]:
         store = Store.resolve(None, Path(folder, "mlruns"))
         settings = Settings(experiment="throughput", concurrency=CONCURRENCY, urls=(url,))
         ready = prepare(suite, [common.WISH], settings)
+        started = time.perf_counter()
+        memory = store.folder / "references.json"
+        reference_seconds(ready.suite, ready.sandbox, ready.plan.limits, memory)
+        references = time.perf_counter() - started
         started, spent = time.perf_counter(), time.process_time()
         result = experiment.run(ready, store, observe)
         seconds, spent = time.perf_counter() - started, time.process_time() - spent
@@ -135,7 +142,7 @@ def session(suite: Suite, url: str) -> dict[str, Any]:
         tracked = time.perf_counter() - started
         state = WriterState.read(result.folder)
     assert state is not None
-    told = {"seconds": seconds, "tracked_seconds": tracked, "cpu_seconds_itself": spent}
+    told = {"seconds": seconds, "tracked_seconds": tracked, "cpu_seconds_itself": spent, "references": references}
     return {**told, "runs_written": state.runs, "solved_tasks": solved}
 
 

@@ -50,9 +50,7 @@ def reference_seconds(
     allowed = limits.cpu_seconds / 2
     for task, seconds in found.items():
         if seconds > allowed * _SLOW_SHARE:
-            say(
-                f"task {task!r} is slow: its reference takes {seconds:.1f} s here, and a solution may take {allowed:g} s"
-            )
+            say(f"task {task!r} is slow: its reference takes {seconds:.1f} s, and a solution may take {allowed:g} s")
     return found
 
 
