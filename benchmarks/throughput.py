@@ -4,8 +4,9 @@
 
 Both sides send the same prompts to the same local server, which answers in 20 ms, 16 at once. Ours is a whole session:
 bubblewrap, public and hidden tests apart, scorers, resource monitor, journal, and the writer that fills a local MLflow
-store beside it. The references were run before, as on every session of a suite but the first; that time is told apart. The bare loop is the `ollama` package in 16 threads, and for each answer one `python -c`
-with all the task's asserts. It is started by `python -m`, from the repository's root.
+store beside it. The references were run before, as for every session of a suite but the first; that time is told
+apart. The bare loop is the `ollama` package in 16 threads, and for each answer one `python -c` with all the task's
+asserts. It is started by `python -m`, from the repository's root.
 
 Target: the session's wall time is at most twice the bare loop's. When MLflow holds everything is told apart. The
 verdicts of all runs are compared, and the tasks on which they differ are named: a slow task can be stopped by its limit
