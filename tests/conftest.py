@@ -1,7 +1,7 @@
-"""What all tests share: the real Ollama server, the MBPP file, `--slow`, and freedom from the user's settings.
+"""What all tests share: the real Ollama server, the engine's model, the MBPP file, `--slow`, no settings of the user's.
 
-A test that needs the server is skipped where there is none, with a reason; under `./run_tests.sh` and in CI, where it
-has to be there, it fails instead.
+A test that needs the server or the engine is skipped where there is none, with a reason; under `./run_tests.sh` and in
+CI, where it has to be there, it fails instead.
 """
 
 from __future__ import annotations
@@ -10,12 +10,20 @@ import json
 import os
 import signal
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 USER_SETTINGS = ("MLFLOW_", "DAGSHUB_", "OLLAMA_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "XAI_", "TOGETHER_", "DEEPSEEK_")
-MORE_USER_SETTINGS = ("HUGGINGFACE_API_KEY", "DATASET_PATH", "OUTPUT_DIR", "BATCH_SIZE", "MAX_CONCURRENT_PER_MODEL")
+MORE_USER_SETTINGS = (
+    "HUGGINGFACE_API_KEY",
+    "SMALLENOUGH_CACHE",
+    "DATASET_PATH",
+    "OUTPUT_DIR",
+    "BATCH_SIZE",
+    "MAX_CONCURRENT_PER_MODEL",
+)
 MODEL = "smollm2:135m"
 
 
@@ -65,11 +73,29 @@ def ollama_url() -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def engine_cache() -> Path:
+    """A cache of converted models that has smollm2:135m, for the embedded engine."""
+    named = os.environ.get("SMALLENOUGH_TEST_CACHE")
+    if not named or find_spec("torch") is None or find_spec("transformers") is None:
+        what = "torch or transformers is not installed" if named else "SMALLENOUGH_TEST_CACHE names no folder"
+        reason = f"{what}; ./run_tests.sh sees to it"
+        if os.environ.get("SMALLENOUGH_TEST_ALL") or os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from smallenough.models import weights
+
+    cache = Path(named)
+    weights.fetch(MODEL, lambda *_: None, cache)
+    return cache
+
+
 @pytest.fixture(autouse=True)
-def _marked_ollama_has_a_server(request: pytest.FixtureRequest) -> None:
-    """A test marked `ollama` gets the same check whether or not it asks for the URL."""
-    if request.node.get_closest_marker("ollama"):
-        request.getfixturevalue("ollama_url")
+def _marked_has_what_it_needs(request: pytest.FixtureRequest) -> None:
+    """A test marked `ollama` or `engine` gets the same check whether or not it asks for the fixture."""
+    for marker, fixture in (("ollama", "ollama_url"), ("engine", "engine_cache")):
+        if request.node.get_closest_marker(marker):
+            request.getfixturevalue(fixture)
 
 
 @pytest.fixture(scope="session")

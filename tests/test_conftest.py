@@ -18,6 +18,10 @@ import pytest
 def test_marked():
     pass
 
+@pytest.mark.engine
+def test_engine():
+    pass
+
 @pytest.mark.slow
 def test_slow():
     pass
@@ -26,8 +30,8 @@ def test_settings():
     assert "MLFLOW_TRACKING_URI" not in os.environ
     assert "OPENAI_API_KEY" not in os.environ
 """
-INI = "[pytest]\nmarkers =\n    ollama: a\n    slow: b\n"
-UNSET = ("CI", "SMALLENOUGH_TEST_ALL", "SMALLENOUGH_TEST_OLLAMA", "PYTEST_ADDOPTS")
+INI = "[pytest]\nmarkers =\n    ollama: a\n    engine: b\n    slow: c\n"
+UNSET = ("CI", "SMALLENOUGH_TEST_ALL", "SMALLENOUGH_TEST_OLLAMA", "SMALLENOUGH_TEST_CACHE", "PYTEST_ADDOPTS")
 
 
 def outcome(folder: Path, *arguments: str, **environment: str) -> str:
@@ -42,19 +46,19 @@ def outcome(folder: Path, *arguments: str, **environment: str) -> str:
     return done.stdout.rstrip().rpartition("\n")[2].partition(" in ")[0]
 
 
-def test_without_a_server_a_marked_test_is_skipped(tmp_path: Path) -> None:
-    assert outcome(tmp_path) == "1 passed, 2 skipped"
+def test_without_server_and_engine_marked_tests_are_skipped(tmp_path: Path) -> None:
+    assert outcome(tmp_path) == "1 passed, 3 skipped"
 
 
 @pytest.mark.parametrize("required", ["CI", "SMALLENOUGH_TEST_ALL"])
-def test_where_the_server_is_required_its_absence_is_a_failure(tmp_path: Path, required: str) -> None:
-    assert outcome(tmp_path, **{required: "1"}) == "1 passed, 1 skipped, 1 error"
+def test_where_they_are_required_their_absence_is_a_failure(tmp_path: Path, required: str) -> None:
+    assert outcome(tmp_path, **{required: "1"}) == "1 passed, 1 skipped, 2 errors"
 
 
 def test_a_server_that_does_not_answer_is_a_failure_everywhere(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9"
-    assert outcome(tmp_path, SMALLENOUGH_TEST_OLLAMA=url) == "1 passed, 1 skipped, 1 error"
+    assert outcome(tmp_path, SMALLENOUGH_TEST_OLLAMA=url) == "1 passed, 2 skipped, 1 error"
 
 
 def test_slow_tests_run_on_demand(tmp_path: Path) -> None:
-    assert outcome(tmp_path, "--slow") == "2 passed, 1 skipped"
+    assert outcome(tmp_path, "--slow") == "2 passed, 2 skipped"

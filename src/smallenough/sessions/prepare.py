@@ -120,7 +120,7 @@ def split_model(name: str) -> tuple[str, str]:
 
 
 def make_client(provider: str, urls: Sequence[str] = ()) -> ModelClient:
-    """A client of a provider; several URLs share the work.
+    """A client of a provider; several URLs, which are Ollama servers', share the work.
 
     Raises:
         UnknownName: no such provider.
@@ -130,10 +130,12 @@ def make_client(provider: str, urls: Sequence[str] = ()) -> ModelClient:
     kind: Any = plugins.load("models", name)
     if detail:
         client: ModelClient = kind.from_file(detail)
-    elif len(urls) > 1:
-        client = BalancedClient([kind(url) for url in urls])
+    elif name != "ollama" or not urls:
+        client = kind()
+    elif len(urls) == 1:
+        client = kind(urls[0])
     else:
-        client = kind(urls[0] if urls else None)
+        client = BalancedClient([kind(url) for url in urls])
     return client
 
 
@@ -231,8 +233,10 @@ def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Map
     model = info.name
     defaults = defaults_for(model, info)
     told = ",".join(f"{name}={_short(value)}" for name, value in options.items())
+    # Two providers may have a model of the same name.
+    shown = model if provider.partition(":")[0] in ("ollama", "replay") else f"{provider}:{model}"
     return Arm(
-        name=f"{model} {strategy}" + (f" {told}" if told else ""),
+        name=f"{shown} {strategy}" + (f" {told}" if told else ""),
         model=model,
         strategy=strategy,
         options=options,

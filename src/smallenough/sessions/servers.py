@@ -64,7 +64,8 @@ def server_states(urls: Sequence[str] = ()) -> list[ServerState]:
 def missing(states: Sequence[ServerState]) -> list[CatalogueEntry]:
     """Models of the catalogue that some of the servers lacks, in the catalogue's order."""
     held = [{lookup(one.info.name) for one in state.models} for state in states if not state.error]
-    return [entry for entry in entries() if any(entry not in names for names in held)]
+    theirs = [entry for entry in entries() if entry.provider == "ollama"]
+    return [entry for entry in theirs if any(entry not in names for names in held)]
 
 
 def pull(url: str, model: str, on_progress: OnProgress | None = None) -> None:

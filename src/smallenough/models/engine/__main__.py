@@ -1,0 +1,104 @@
+"""The engine's process: reads commands on standard input, writes reports on standard output, ends with its client.
+
+Its first report is Ready, or that a library is missing. What libraries print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+from smallenough.models.engine.messages import (
+    Command,
+    Drop,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    Ready,
+    Report,
+    decode,
+    encode,
+    out_of_memory,
+)
+
+if TYPE_CHECKING:
+    from smallenough.models.engine.batch import Batch
+
+Send = Callable[[list[Report]], None]
+
+
+def main() -> None:
+    """Serves one client until it closes the pipe."""
+    commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, commands), daemon=True).start()
+
+    def send(reports: list[Report]) -> None:
+        if reports:
+            out.write(b"".join(map(encode, reports)))
+            out.flush()
+
+    try:
+        from smallenough.models.engine import network
+    except ImportError as error:
+        send([Failed("package", error.name or str(error))])
+        return
+    place = network.device()
+    kind = network.dtype(place)
+    send([Ready(place, kind, network.VERSIONS)])
+    load = commands.get()
+    assert isinstance(load, Load)
+    batch = _load(load.folder, place, kind, send)
+    while batch:
+        _obey(batch, commands)
+        batch.turn()
+
+
+def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
+    """Hands commands on; where the client is gone, ends the process, whatever it is computing."""
+    for line in pipe:
+        command = decode(line)
+        assert isinstance(command, Load | Generate | Drop)
+        commands.put(command)
+    os._exit(0)
+
+
+def _load(folder: str, place: str, kind: str, send: Send) -> Batch | None:
+    from smallenough.models.engine.batch import Batch
+    from smallenough.models.engine.network import Network, Unsupported
+    from smallenough.models.engine.tokens import Tokens
+
+    started = time.perf_counter()
+    try:
+        tokens, model = Tokens(folder), Network(folder, place, kind)
+    except (Unsupported, OSError, ValueError, RuntimeError, MemoryError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        short = isinstance(error, MemoryError) or out_of_memory(text)
+        send([Failed("memory" if short else "model", text)])
+        return None
+    send([Loaded(time.perf_counter() - started, model.shapes)])
+    return Batch(model, tokens, send)
+
+
+def _obey(batch: Batch, commands: queue.SimpleQueue[Command]) -> None:
+    """Takes in the commands that are there; waits for one where there is nothing to do."""
+    while True:
+        try:
+            command = commands.get(block=not batch.busy)
+        except queue.Empty:
+            return
+        if isinstance(command, Generate):
+            batch.add(command)
+        elif isinstance(command, Drop):
+            batch.drop(command.id)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Who is in the batch: requests join it between two tokens, and leave it when their answer is complete.
+
+Each turn reads prompts, as many as fit a budget, and then generates one token for every sequence in the batch. A prompt
+is always read by itself and cut at the same places, so that what is computed for it does not depend on when it comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from smallenough.models.engine.messages import Done, Failed, Fault, Generate, Piece, Report, out_of_memory
+from smallenough.models.engine.network import Memory, Network, Part
+from smallenough.models.engine.sampling import Sampler
+from smallenough.models.engine.text import TextStream
+from smallenough.models.engine.tokens import BadRequest, Tokens
+
+_CUT = 512
+"""Tokens of a prompt that are read at once."""
+
+_BUDGET = 1024
+"""Tokens of prompts after which those in the batch get their next token."""
+
+
+@dataclass
+class _Sequence:
+    """A request on its way to an answer."""
+
+    request: Generate
+    prompt: list[int]
+    most: int
+    """Tokens that the answer may have."""
+    sampler: Sampler
+    text: TextStream
+    memory: Memory = field(default_factory=Memory)
+    last: int = -1
+    """The newest token, which the network has not seen yet."""
+    tokens: int = 0
+    """Of the answer."""
+    prompt_seconds: float = 0.0
+    began: float = 0.0
+    """When its prompt was read to the end."""
+
+
+class Batch:
+    """Answers requests with a loaded model. For one thread.
+
+    Args:
+        network: the model.
+        tokens: its tokenizer.
+        send: takes what is to be told.
+    """
+
+    def __init__(self, network: Network, tokens: Tokens, send: Callable[[list[Report]], None]) -> None:
+        self._network = network
+        self._tokens = tokens
+        self._send = send
+        self._ends = network.ends | tokens.ends
+        self._waiting: deque[_Sequence] = deque()
+        self._active: list[_Sequence] = []
+        self._reports: list[Report] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do in the next turn."""
+        return bool(self._waiting or self._active)
+
+    def add(self, request: Generate) -> None:
+        """Takes a request on; it joins the batch when there is a place."""
+        try:
+            self._waiting.append(self._sequence(request))
+        except BadRequest as error:
+            self._send([Failed("request", str(error), request.id)])
+
+    def drop(self, number: int) -> None:
+        """Forgets a request; nothing more is told of it."""
+        self._waiting = deque(one for one in self._waiting if one.request.id != number)
+        self._active = [one for one in self._active if one.request.id != number]
+
+    def turn(self) -> None:
+        """Reads what fits of the prompts, generates a token for each sequence, and tells what came of it."""
+        read = 0
+        while self._waiting and len(self._active) < self._network.shapes[-1] and read < _BUDGET:
+            read += self._guarded(self._read, [self._waiting[0]])
+        if self._active:
+            self._guarded(self._step, list(self._active))
+        reports, self._reports = self._reports, []
+        self._send(reports)
+
+    def _sequence(self, request: Generate) -> _Sequence:
+        network, sampling = self._network, request.sampling
+        prompt = self._tokens.encode(request.messages)
+        context = min(network.context, sampling.context or network.context)
+        if len(prompt) >= context:
+            raise BadRequest(
+                f"the prompt has {len(prompt)} tokens, and the context is {context}: shorten the prompt, or take a"
+                " model with a longer context"
+            )
+        most = context - len(prompt)
+        return _Sequence(
+            request,
+            prompt,
+            most if sampling.max_tokens is None else min(most, sampling.max_tokens),
+            Sampler(
+                network.temperature if sampling.temperature is None else sampling.temperature,
+                network.top_p if sampling.top_p is None else sampling.top_p,
+                sampling.seed,
+            ),
+            TextStream(self._tokens.decode, sampling.stop),
+        )
+
+    def _read(self, sequences: list[_Sequence]) -> int:
+        """Reads the next part of the first waiting prompt; says how many tokens it was."""
+        (sequence,) = sequences
+        started, place = time.perf_counter(), sequence.memory.length
+        part = sequence.prompt[place : place + _CUT]
+        logits = self._network.read(Part(sequence.memory, part))
+        sequence.began = time.perf_counter()
+        sequence.prompt_seconds += sequence.began - started
+        if place + len(part) == len(sequence.prompt):
+            self._waiting.popleft()
+            self._active.append(sequence)
+            self._take(sequence, sequence.sampler.pick(logits))
+        return len(part)
+
+    def _step(self, sequences: list[_Sequence]) -> int:
+        """The next token of every sequence in the batch."""
+        logits = self._network.step([Part(one.memory, [one.last]) for one in sequences])
+        for sequence, row in zip(sequences, logits, strict=True):
+            self._take(sequence, sequence.sampler.pick(row))
+        return 0
+
+    def _take(self, sequence: _Sequence, token: int) -> None:
+        """Adds a token to a sequence's answer, and ends the answer where it has to end."""
+        sequence.last = token
+        sequence.tokens += 1
+        ended = token in self._ends
+        if not ended:
+            self._tell(sequence, sequence.text.feed(token))
+        full = sequence.tokens >= sequence.most
+        if not (ended or full or sequence.text.stopped):
+            return
+        self._active.remove(sequence)
+        self._tell(sequence, sequence.text.end())
+        finish: Literal["stop", "length"] = "stop" if ended or sequence.text.stopped else "length"
+        times = (sequence.prompt_seconds, time.perf_counter() - sequence.began)
+        self._reports.append(Done(sequence.request.id, len(sequence.prompt), sequence.tokens, finish, *times))
+
+    def _tell(self, sequence: _Sequence, text: str) -> None:
+        if text:
+            self._reports.append(Piece(sequence.request.id, text))
+
+    def _guarded(self, work: Callable[[list[_Sequence]], int], sequences: list[_Sequence]) -> int:
+        """What `work` returns; where it fails, its sequences have failed, and the others go on."""
+        try:
+            return work(sequences)
+        except (RuntimeError, MemoryError, FloatingPointError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            fault: Fault = "memory" if isinstance(error, MemoryError) or out_of_memory(text) else "model"
+            for sequence in sequences:
+                self.drop(sequence.request.id)
+                self._reports.append(Failed(fault, text, sequence.request.id))
+            return 0

@@ -1,0 +1,134 @@
+"""What the engine's process and its client say to each other over two pipes: one JSON object a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from smallenough.records import Message, Sampling
+
+# ------------------------------------------------------------------------------------------ from the client
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load a model; the first message, and the only one of its kind."""
+
+    folder: str
+    """With the files that transformers saves: configuration, safetensors, tokenizer."""
+    kind: Literal["load"] = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Answer this. Its text has to be such as UTF-8 can hold."""
+
+    id: int
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    kind: Literal["generate"] = "generate"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody waits for this answer any more."""
+
+    id: int
+    kind: Literal["drop"] = "drop"
+
+
+# ------------------------------------------------------------------------------------------ from the engine
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The libraries are imported; a model can be loaded."""
+
+    device: str
+    dtype: str
+    """What weights and activations are held in."""
+    versions: str
+    """Of the libraries, in words."""
+    kind: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model can be asked."""
+
+    seconds: float
+    shapes: tuple[int, ...]
+    """The numbers of rows that a step may have: with each of them, every row comes out bit by bit the same."""
+    kind: Literal["loaded"] = "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """More of an answer's text."""
+
+    id: int
+    text: str
+    kind: Literal["piece"] = "piece"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An answer is complete; its text are its pieces."""
+
+    id: int
+    tokens_in: int
+    tokens_out: int
+    finish: Literal["stop", "length"]
+    prompt_seconds: float
+    """Reading the prompt, without waiting for a place in the batch."""
+    generate_seconds: float
+    kind: Literal["done"] = "done"
+
+
+Fault: TypeAlias = Literal["package", "memory", "model", "request"]
+"""What is at fault: a missing package, too little memory, the model's files, or what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An answer, the model or the engine's start failed."""
+
+    fault: Fault
+    text: str
+    id: int | None = None
+    """The answer's; None: nothing can be asked."""
+    kind: Literal["failed"] = "failed"
+
+
+Command: TypeAlias = Load | Generate | Drop
+Report: TypeAlias = Ready | Loaded | Piece | Done | Failed
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+
+
+def out_of_memory(text: str) -> bool:
+    """Whether a library's message says that memory is too small."""
+    return any(words in text.lower() for words in _NO_MEMORY)
+
+
+@cache
+def _adapter() -> TypeAdapter[Command | Report]:
+    return TypeAdapter(Annotated[Command | Report, Field(discriminator="kind")])
+
+
+def encode(message: Command | Report) -> bytes:
+    """`message` as one line, with its end."""
+    return _adapter().dump_json(message) + b"\n"
+
+
+def decode(line: bytes) -> Command | Report:
+    """The message that `encode` wrote.
+
+    Raises:
+        ValueError: the line is none.
+    """
+    return _adapter().validate_json(line)

