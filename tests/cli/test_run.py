@@ -87,6 +87,41 @@ def test_dry_run_checks_and_counts_and_asks_no_model(run: Any, server: FaultySer
     assert not (fresh_store / "journal").exists()
 
 
+def test_strategies_are_named_with_their_options(run: Any, server: FaultyServer) -> None:
+    strategies = ("best_of_n:n=4", "branching:subtasks=on", "cascade:large=big,first=branching:max_depth=1;width=1")
+    named = [argument for spec in strategies for argument in ("--strategy", spec)]
+    done = run("--model", "tiny", *named, "--task-type", "add", "--json")
+    assert done.code == 0
+    rows = json.loads(done.out)["comparison"]["rows"]
+    assert [row["arm"] for row in rows] == [f"tiny {spec.replace(':', ' ', 1)}" for spec in strategies]
+    assert asked(server) == 4 + 1 + 1
+
+
+def test_the_large_model_is_asked_where_the_small_one_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def right_if_big(body: Any) -> Answer:
+        return Answer(ADD if body["model"] == "big:latest" else "I can't.")
+
+    models = {"tiny:latest": Model(), "big:latest": Model(parameters=8 * 10**9)}
+    with FaultyServer(right_if_big, models=models) as server:
+        arms = ("--large-model", "big", "--small-model", "tiny", "--strategy", "cascade")
+        tasks = ("--task-type", "add", "--url", server.url, "--store", tmp_path)
+        dry = call(capsys, "run", *arms, *tasks, "--dry-run", "--json")
+        assert json.loads(dry.out)["estimate"]["most"] == 1 + 2
+        done = call(capsys, "run", *arms, *tasks, "--json")
+        asked_of = [body["model"] for body in server.state.bodies]
+    rows = json.loads(done.out)["comparison"]["rows"]
+    assert [row["arm"] for row in rows] == ["big single", "tiny cascade large=big"]
+    assert asked_of == ["big:latest", "tiny:latest", "big:latest"]
+    assert rows[1]["solved_rate"]["rate"] == 1
+
+
+def test_examples_of_the_suite_are_shown_first(run: Any, server: FaultyServer) -> None:
+    assert run("--model", "tiny", "--strategy", "single:shots=2", "--task-type", "add").code == 0
+    (body,) = server.state.bodies
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant"] * 2 + ["user"]
+    assert "return base * height / 2" in body["messages"][1]["content"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -96,6 +131,12 @@ def test_dry_run_checks_and_counts_and_asks_no_model(run: Any, server: FaultySer
         (["--model", "tiny", "--strategy", "branching:feedbak=off"], "did you mean 'feedback'?"),
         (["--model", "tiny", "--strategy", "branching:width=much"], "option width: Input should be a valid integer"),
         (["--model", "tiny", "--strategy", "branching:width"], "'width' is not of the form KEY=VALUE"),
+        (["--model", "tiny", "--strategy", "best_of_n:n=0"], "best_of_n: n must be 1 or more"),
+        (["--model", "tiny", "--strategy", "cascade"], "name the large model, as in cascade:large=mistral"),
+        (["--model", "tiny", "--strategy", "cascade:large=bgi"], "has no model 'bgi'; it has big:latest, tiny:latest"),
+        (["--model", "tiny", "--strategy", "cascade:large=big,first=singel"], "did you mean 'single'?"),
+        (["--model", "tiny", "--strategy", "single:shots=9"], "suite 'basics' has 5 examples to show; give 5 at most"),
+        (["--model", "tiny", "--suite", "humaneval", "--strategy", "single:shots=1"], "has no examples to show"),
         (["--model", "tiny", "--sandbox", "bubblwrap"], "unknown sandbox 'bubblwrap'; did you mean 'bubblewrap'?"),
         (["--model", "tiny", "--task-type", "fibonaci"], "unknown task 'fibonaci'; did you mean 'fibonacci'?"),
         (["--model", "tiny", "--categories", "string"], "unknown category 'string'; did you mean 'strings'?"),
@@ -112,7 +153,7 @@ def test_wrong_input_is_named_with_its_mend_before_a_model_is_asked(
     done = run(*arguments)
     assert said in done.err
     assert done.code in (2, 3)
-    assert done.code == (3 if "tny" in arguments else 2)
+    assert done.code == (3 if {"tny", "cascade:large=bgi"} & set(arguments) else 2)
     assert asked(server) == 0
 
 

@@ -182,3 +182,21 @@ def test_one_id_in_two_files_of_a_folder_is_told_with_both_places(tmp_path: Path
 def test_an_unknown_protocol_is_told_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'standard'"):
         JsonlSource(tmp_path, protocol="standart")
+
+
+def test_an_object_that_says_so_is_an_example(tmp_path: Path) -> None:
+    path = written(tmp_path, OBJECT, {**OBJECT, "task_id": "shown", "example": True})
+    suite = JsonlSource(path).load()
+    assert ([task.id for task in suite.tasks], [task.id for task in suite.examples]) == (["dataclass_1"], ["shown"])
+    other = written(tmp_path, OBJECT, {**OBJECT, "task_id": "b", "example": "f(1)"}, name="other.jsonl")
+    assert len(JsonlSource(other).load().tasks) == 2, "a key of that name may mean something else to its writer"
+
+
+@pytest.mark.parametrize("missing", [{"name": None}, {"canonical_solution": None}, {"canonical_solution": ""}])
+def test_an_example_without_what_is_shown_of_it_is_told(tmp_path: Path, missing: dict[str, Any]) -> None:
+    said = told(written(tmp_path, {**OBJECT, **missing, "example": True}))
+    assert "tasks.jsonl:1: an example needs 'name' and 'canonical_solution'" in said
+
+
+def test_an_example_with_the_id_of_a_task_is_told(tmp_path: Path) -> None:
+    assert "is already that of" in told(written(tmp_path, OBJECT, {**OBJECT, "example": True}))

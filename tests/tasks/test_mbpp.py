@@ -85,6 +85,21 @@ def test_ids_are_kept_in_order(tmp_path: Path) -> None:
     assert [task.id for task in MbppSource(path, ids="2-3, 1").load().tasks] == ["MBPP/1", "MBPP/2", "MBPP/3"]
 
 
+def test_what_is_left_of_the_first_ten_are_the_examples(tmp_path: Path) -> None:
+    path = written(tmp_path, *({**OBJECT, "task_id": number} for number in range(1, 13)))
+    found = MbppSource(path, ids="2,5,11-12").load()
+    assert [task.id for task in found.tasks] == ["MBPP/2", "MBPP/5", "MBPP/11", "MBPP/12"]
+    assert [task.id for task in found.examples] == [f"MBPP/{number}" for number in (1, 3, 4, 6, 7, 8, 9, 10)]
+    every = MbppSource(path).load()
+    assert (len(every.tasks), every.examples) == (12, ()), "of a part of MBPP, or of another file, all are tasks"
+
+
+def test_of_the_whole_mbpp_the_first_ten_are_examples_and_no_tasks(tmp_path: Path) -> None:
+    found = MbppSource(written(tmp_path, *({**OBJECT, "task_id": number} for number in range(1, 975)))).load()
+    assert [task.id for task in found.tasks] == [f"MBPP/{number}" for number in range(11, 975)]
+    assert [task.id for task in found.examples] == [f"MBPP/{number}" for number in range(1, 11)]
+
+
 def test_missing_ids_are_told(tmp_path: Path) -> None:
     path = written(tmp_path, OBJECT)
     with pytest.raises(InputError, match=r"no task has the id 8, 9, 10, 11, 12, …; the file has 1 tasks, 7 to 7"):
@@ -153,7 +168,9 @@ def test_the_real_test_split(mbpp_path: Path) -> None:
 
 
 def test_every_real_entry_point_is_called_by_every_assertion(mbpp_path: Path) -> None:
-    for task in MbppSource(mbpp_path).load().tasks:
+    suite = MbppSource(mbpp_path).load()
+    assert (len(suite.tasks), len(suite.examples)) == (964, 10)
+    for task in suite.tasks + suite.examples:
         for test in task.public_tests + task.hidden_tests:
             names = {node.id for node in ast.walk(ast.parse(test.code)) if isinstance(node, ast.Name)}
             assert task.entry_point in names, (task.id, test.code)
@@ -161,5 +178,5 @@ def test_every_real_entry_point_is_called_by_every_assertion(mbpp_path: Path) ->
 
 def test_real_references_pass(mbpp_path: Path) -> None:
     suite = MbppSource(mbpp_path, ids="11-510").load()
-    runs = run_reference_times(suite.tasks, SubprocessSandbox())
+    runs = run_reference_times(suite.tasks + suite.examples, SubprocessSandbox())
     assert [task_id for task_id, run in runs.items() if not run.evaluation.passed] == []

@@ -41,6 +41,8 @@ TASKS = st.builds(
     level=st.none() | st.integers(-(2**70), 2**70),
 )
 SUITES = st.lists(TASKS, max_size=5, unique_by=lambda task: task.id).map(tuple)
+CUTS = st.integers(0, 5)
+"""How many of the tasks are tasks; the rest are examples."""
 
 
 def suite(*names: str, name: str = "mine", prompt: str = "Add.") -> Suite:
@@ -91,13 +93,14 @@ def datasets(store: Store) -> int:
 
 class TestRoundTrip:
     @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(tasks=SUITES, standard=st.booleans())
-    def test_every_field_of_every_task_comes_back_in_order(
-        self, shared: Store, tasks: tuple[Task, ...], standard: bool
+    @given(tasks=SUITES, cut=CUTS, standard=st.booleans())
+    def test_every_field_of_every_task_and_example_comes_back_in_order(
+        self, shared: Store, tasks: tuple[Task, ...], cut: int, standard: bool
     ) -> None:
-        saved = save_suite(shared, Suite("any", tasks, "s", "standard" if standard else "split"), merge=False)
+        given = Suite("any", tasks[:cut], "s", "standard" if standard else "split", examples=tasks[cut:])
+        saved = save_suite(shared, given, merge=False)
         assert load_suite(shared, "any", saved.version) == saved
-        assert saved.tasks == tasks
+        assert (saved.tasks, saved.examples) == (tasks[:cut], tasks[cut:])
 
     def test_source_and_description_come_back_too(self, shared: Store) -> None:
         saved = save_suite(shared, suite("a", name="told"), merge=False)
@@ -129,6 +132,19 @@ class TestVersions:
         assert save_suite(store, replace(suite("a", "b"), source="elsewhere"), merge=False).version == first.version
         assert save_suite(store, suite("a", "b"), merge=True).version == first.version
         assert datasets(store) == 1
+
+    def test_other_examples_are_another_version(self, store: Store) -> None:
+        save_suite(store, suite("a", "b"), merge=False)
+        apart = replace(suite("a"), examples=suite("b").tasks)
+        assert save_suite(store, apart, merge=False).version == 2
+        assert [(info.version, info.tasks) for info in list_suites(store)] == [(2, 1), (1, 2)]
+
+    def test_merging_keeps_a_task_or_an_example_as_it_was_said_last(self, store: Store) -> None:
+        save_suite(store, replace(suite("a", "b"), examples=suite("c", "d").tasks), merge=False)
+        merged = save_suite(store, replace(suite("c", "e"), examples=suite("b", "f").tasks), merge=True)
+        assert [task.id for task in merged.tasks] == ["a", "c", "e"]
+        assert [task.id for task in merged.examples] == ["d", "b", "f"]
+        assert load_suite(store, "mine") == merged
 
     def test_another_order_is_another_version(self, store: Store) -> None:
         save_suite(store, suite("a", "b"), merge=False)
@@ -210,6 +226,8 @@ class TestFaults:
     def test_ids_that_occur_twice_are_refused(self, store: Store) -> None:
         with pytest.raises(InputError, match="'a' occurs twice"):
             save_suite(store, suite("a", "a"), merge=False)
+        with pytest.raises(InputError, match="'a' occurs twice"):
+            save_suite(store, replace(suite("a"), examples=suite("a").tasks), merge=False)
 
     @pytest.mark.parametrize(
         "statement",
