@@ -92,7 +92,11 @@ class Sandbox(Protocol):
 
 @runtime_checkable
 class Strategy(Protocol):
-    """The policy that decides the next actions of a trial from its steps so far. Pure: same input, same answer."""
+    """The policy that decides the next actions of a trial from its steps so far. Pure: same input, same answer.
+
+    It is made from its options, which extend `options.StrategyOptions`, and the prompts for its class of model. A model
+    that it asks besides the arm's own has to be among its options' `models`.
+    """
 
     def next(self, problem: Problem, steps: Sequence[Step], seed: int) -> list[Action]:
         """The actions to take now, which may run in parallel; an empty list ends the trial."""

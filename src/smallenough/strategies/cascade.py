@@ -8,8 +8,8 @@ arXiv:2305.05176) with the public tests in place of a learned scorer.
 Both models are the same provider's, and sampled as the arm is. A session serves all requests to the small model before
 it loads the large one, so that each is loaded once for a whole arm.
 
-    cascade:large=mistral
-    cascade:large=mistral,first=branching:max_depth=2;width=1
+    --strategy cascade:large=mistral
+    --strategy "cascade:large=mistral,first=branching:max_depth=2;width=1"
 """
 
 from __future__ import annotations
