@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import marshal
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallenough.evaluation import evaluate
-from smallenough.evaluation.process import run_job
+from smallenough.evaluation import evaluate, evaluate_groups
+from smallenough.evaluation.process import run_jobs, unpack
 from smallenough.protocols import Sandbox
 from smallenough.records import Execution, Limits, Problem, Program, Test
+from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
 
 PROBLEM = Problem("t", "", "f", "function", ())
 TESTS = [Test("assert f(2) == 4"), Test("assert f(3) == 9")]
@@ -95,6 +95,30 @@ def test_the_search_does_find_what_is_there(sandbox: Sandbox) -> None:
     assert done.results[0].exposed
 
 
+PEEKS = """
+import glob, os
+def peeks():
+    for path in ["/proc/self/fd/0", *glob.glob("/proc/[0-9]*/fd/0")]:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            yield repr(os.read(file, 100000))
+        except OSError as error:
+            yield ""
+"""
+ASKED_LATER = SEARCHES.replace(
+    "    seen.extend(repr(one) for", "    seen.extend(peeks())\n    seen.extend(repr(one) for"
+)
+
+
+def test_what_the_hidden_tests_ask_cannot_be_seen_while_the_public_ones_run() -> None:
+    """Neither in the process itself, nor in its parent's input; so nothing of it gets into the feedback."""
+    groups = [[Test("assert f(2) == 0")], [Test("assert f(31337) == 31337")]]
+    public, hidden = evaluate_groups(PEEKS + ASKED_LATER, PROBLEM, "", groups, BubblewrapSandbox())
+    assert public.passed, public.results
+    assert hidden.passed, "the search does find what is there"
+    assert public.runs + hidden.runs == 1
+
+
 class Forger:
     """A sandbox in which the solution has written what it likes, knowing the mark."""
 
@@ -104,7 +128,7 @@ class Forger:
         self.lines = lines
 
     def run(self, program: Program, limits: Limits) -> Execution:
-        mark = marshal.loads(program.stdin)[-1]["mark"]
+        mark = unpack(program.stdin)[-1]["mark"]
         return Execution(0, "\n".join(self.lines(mark)).encode(), b"", 0.1, 0.1)
 
 
@@ -116,7 +140,7 @@ def test_the_first_line_about_a_test_counts() -> None:
     def lines(mark: str) -> list[str]:
         first = _line(mark, "test", 0, 0, "0x0p+0", "", False, [["v", ["i", "0"]]])
         again = _line(mark, "test", 0, 0, "0x0p+0", "", False, [["v", ["i", "4"]]])
-        return [_line(mark, "begin"), _line(mark, "loaded", 0, None), first, again, _line(mark, "end")]
+        return [_line(mark, "begin"), _line(mark, "loaded", 0, None), first, again, _line(mark, "end", 0)]
 
     done = evaluate("def f(n):\n    return 0", PROBLEM, "", TESTS[:1], Forger(lines))
     assert done.results[0].message == "expected 4, got 0"
@@ -152,7 +176,7 @@ def test_malformed_lines_are_ignored(line: str) -> None:
 def test_too_few_or_too_many_values_prove_nothing(outcomes: list[object]) -> None:
     def lines(mark: str) -> list[str]:
         told = _line(mark, "test", 0, 0, "0x0p+0", "", False, outcomes)
-        return [_line(mark, "begin"), _line(mark, "loaded", 0, None), told, _line(mark, "end")]
+        return [_line(mark, "begin"), _line(mark, "loaded", 0, None), told, _line(mark, "end", 0)]
 
     done = evaluate("def f(n):\n    return 4", PROBLEM, "", [Test("assert f(2) == 4 == f(3)")], Forger(lines))
     assert done.passed is False
@@ -165,5 +189,5 @@ def test_no_output_of_a_process_raises(fields: list[str], junk: bytes) -> None:
             done = super().run(program, limits)
             return Execution(None, done.stdout + b"\n" + junk, junk, 0.1, stopped="wall")
 
-    run = run_job([], Junk(lambda mark: [_line(mark, "begin"), _line(mark, *fields)]), Limits())
+    run = run_jobs([[]], Junk(lambda mark: [_line(mark, "begin"), _line(mark, *fields)]), Limits())
     assert run.replies == {}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import marshal
-
 import pytest
 
 from smallenough.evaluation import evaluate, evaluate_groups
+from smallenough.evaluation.process import pack, unpack
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Execution, Limits, Problem, Program, Test
 
@@ -79,8 +78,8 @@ class OtherVersion:
         self.sandbox, self.name = sandbox, sandbox.name
 
     def run(self, program: Program, limits: Limits) -> Execution:
-        _, _, source, job = marshal.loads(program.stdin)
-        return self.sandbox.run(Program(program.source, marshal.dumps(("3.0", b"unreadable", source, job), 4)), limits)
+        (_, _, source), *jobs = unpack(program.stdin)
+        return self.sandbox.run(Program(program.source, pack([("3.0", b"unreadable", source), *jobs])), limits)
 
 
 def test_an_interpreter_of_another_version_compiles_the_driver_itself(sandbox: Sandbox) -> None:

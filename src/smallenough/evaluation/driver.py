@@ -1,8 +1,11 @@
 """Runs inside the sandbox: executes solutions, evaluates what tests ask of them, and writes down plain data.
 
-Run as a program of its own, whose globals hold the `job`; it never sees what a split test expects, so nothing that a
-solution does to this process can make a wrong value right. Results leave on the standard output that the process was
-started with, one line of JSON each, while the solution's own output is caught.
+Run as a program of its own, with `receive` among its globals, which brings the next job. It never sees what a split
+test expects, so nothing that a solution does to this process can make a wrong value right. Every job but the last is
+worked off in a process that is forked for it, before the next one is read: so no solution sees in one job (the public
+tests) what will be asked of it in the next (the hidden ones), unless it breaks out of its process, which a sandbox
+that was not started by root does not prevent. Results leave on the standard output that the process
+was started with, one line of JSON each, while the solution's own output is caught.
 
 Only modules that are compiled into CPython are imported: `json` and `signal` would double the time to start. Strings
 and numbers leave in hexadecimal, which is exact and needs no escapes.
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 100
 _GRACE_SIGNALS = 20  # how many time-outs a solution may swallow, one every 0.1 s, before its process ends
+_LATE = 75  # exit code of a job that came to its end, but has used up what there was for all
 _CONTAINERS = ((list, "l"), (tuple, "t"), (set, "S"), (frozenset, "F"))
 
 
@@ -158,12 +162,13 @@ _TIMEOUT = f'["x",{text("Timeout")},{text("it took too long")},null]'
 class Runner:
     """Works a job off."""
 
-    def __init__(self, job: "dict[str, Any]", channel: int) -> None:
+    def __init__(self, job: "dict[str, Any]", channel: int, started: float, used: float) -> None:
         self.job = job
         self.channel = channel
         self.clock = time.perf_counter  # kept here, out of the way of a solution that changes modules
         self.processor = time.process_time
-        self.started = self.clock()
+        self.started = started
+        self.used = used  # processor time of the jobs before
         self.written = 0
         self.swallowed = 0
         self.on_timeout: Callable[[], None] | None = None
@@ -181,7 +186,7 @@ class Runner:
         _signal.signal(_signal.SIGALRM, self.alarm)
         _signal.signal(_signal.SIGPROF, self.alarm)
         fresh = True
-        for number, program in enumerate(self.job["programs"]):
+        for number, program in self.job["programs"]:
             if not fresh and self.spent():
                 return
             space = self.load(number, program)
@@ -197,7 +202,7 @@ class Runner:
         """Whether the rest is for a fresh process, so that every test finds at least half of all limits."""
         seconds = self.clock() - self.started
         job = self.job
-        return bool(self.processor() > job["cpu"] or seconds > job["wall"] or self.written > job["bytes"])
+        return bool(self.used + self.processor() > job["cpu"] or seconds > job["wall"] or self.written > job["bytes"])
 
     def load(self, number: int, program: "dict[str, Any]") -> "dict[str, Any] | None":
         """Executes a solution and the set-up of its tests; None: it failed."""
@@ -326,15 +331,44 @@ def execute(source: str, name: str, space: "dict[str, Any]") -> None:
     exec(compile(source, name, "exec", 0, True), space)
 
 
+def work(job: "dict[str, Any]", channel: int, started: float, used: float) -> bool:
+    """Works one job off; whether there may be time for another."""
+    runner = Runner(job, channel, started, used)
+    runner.run()
+    runner.emit("end", str(job["programs"][-1][0]))
+    return not runner.spent()
+
+
+def work_apart(job: "dict[str, Any]", channel: int, started: float) -> bool:
+    """The same in a process of its own, which can't read what comes after the job; ends as that one does."""
+    child = posix.fork()
+    if not child:
+        posix.dup2(posix.open("/dev/null", posix.O_RDONLY), 0)
+        posix._exit(0 if work(job, channel, started, 0.0) else _LATE)
+    _, status = posix.waitpid(child, 0)
+    code = posix.waitstatus_to_exitcode(status)
+    if code < 0:
+        posix.kill(posix.getpid(), -code)
+    if code not in (0, _LATE):
+        posix._exit(code)
+    return code == 0
+
+
 def main() -> None:
-    """Sets the real standard output aside, and works the job off."""
+    """Sets the real standard output aside, and works the jobs off."""
+    receive = globals()["receive"]
+    started = time.perf_counter()
     channel = posix.dup(1)
     posix.dup2(posix.open("/dev/null", posix.O_WRONLY), 1)
     for name in ("exit", "quit"):  # `site` would have defined them
         setattr(builtins, name, sys.exit)
-    runner = Runner(globals()["job"], channel)
-    runner.run()
-    runner.emit("end")
+    job = receive()
+    while not job["last"]:
+        if not work_apart(job, channel, started):
+            posix._exit(0)
+        job = receive()
+    used = posix.times()
+    work(job, channel, started, used.children_user + used.children_system)
     posix._exit(0)
 
 

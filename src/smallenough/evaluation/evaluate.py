@@ -2,7 +2,7 @@
 
 Tests whose assertion can be split share one process, which never sees what they expect. A test that can't be split
 runs whole in a process of its own and is marked `exposed`. Each test has at least half of the limits for itself.
-Public and hidden tests share a process too, one group after the other, each on the solution executed anew.
+Public and hidden tests share a sandbox too, one group after the other, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from smallenough.evaluation.judge import Fault, Verdict, judge
 from smallenough.evaluation.plain import shown
-from smallenough.evaluation.process import Ask, Reply, Run, Solution, death, run_job
+from smallenough.evaluation.process import Ask, Reply, Run, Solution, death, run_jobs
 from smallenough.evaluation.split import Split, split
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Execution, Limits, Problem, Test, TestResult
@@ -59,8 +59,8 @@ def evaluate_groups(
 ) -> tuple[Evaluation, ...]:
     """Runs groups of tests on a solution: the public ones and the hidden ones, say.
 
-    Each group finds the solution freshly executed, as if it were alone. Since most of the time goes into starting a
-    sandbox, the groups share one as far as it gets; what it took counts for the first of them.
+    Each group has a process of its own, which knows nothing of the groups after it. Since most of the time goes into
+    starting a sandbox, they share one as far as it gets; what it took counts for the first of them.
 
     Args and errors are those of `evaluate`.
     """
@@ -73,15 +73,15 @@ def evaluate_groups(
         fault = Fault("SyntaxError", error.msg or "invalid syntax", error.lineno)
         return tuple(_all_failed(tests, fault, False, code) for tests in groups)
     sessions = [Session(code, problem, setup, tuple(tests), sandbox, limits or Limits()) for tests in groups]
-    _share_process([session for session in sessions if session.waiting])
+    _share_sandbox([session for session in sessions if session.waiting])
     return tuple(session.evaluate() for session in sessions)
 
 
-def _share_process(sessions: Sequence[Session]) -> None:
-    """Takes several sessions as far as one process gets; each goes on by itself from there."""
+def _share_sandbox(sessions: Sequence[Session]) -> None:
+    """Takes several sessions as far as one sandbox gets; each goes on by itself from there."""
     if len(sessions) > 1:
         first = sessions[0]
-        run = run_job([session.solution(session.waiting) for session in sessions], first.sandbox, first.limits)
+        run = run_jobs([[session.solution(session.waiting)] for session in sessions], first.sandbox, first.limits)
         first.executions.append(run.execution)
         for number, session in enumerate(sessions):
             session.take(run, number)
@@ -208,7 +208,7 @@ class Session:
                 fault = Fault("NotRun", f"not run: {self.failures} tests before it hung or ended their process")
                 self.settle(fault)
                 return
-            run = run_job([self.solution(self.waiting)], self.sandbox, self.limits)
+            run = run_jobs([[self.solution(self.waiting)]], self.sandbox, self.limits)
             self.executions.append(run.execution)
             self.take(run, 0)
 
@@ -218,7 +218,7 @@ class Session:
         return Solution(self.code, tuple(asks), imports_of(self.setup), self.setup, *names)
 
     def take(self, run: Run, number: int) -> None:
-        """Takes in what came out of a process whose job had this solution at place `number`."""
+        """Takes in what came out of a sandbox whose job `number` was this solution's."""
         if number and number not in run.loads:
             return  # The process did not get there.
         failed = run.loads.get(number, death(run.execution, self.limits))
@@ -232,8 +232,7 @@ class Session:
         hung = any(
             isinstance(value, Fault) and value.error == "Timeout" for a in replies.values() for value in a.values
         )
-        died_here = not run.ended and number == max(run.loads)
-        if self.waiting and (died_here or not (number or replies)):
+        if self.waiting and (number not in run.ended or not (number or replies)):
             self.outcomes[self.waiting.pop(0).index] = death(run.execution, self.limits)
             self.failures += 1
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import marshal
 import secrets
@@ -58,14 +59,25 @@ _DRIVER_NAME = "<driver>"
 _MARSHAL = 4
 """Version of the format, which every Python since 3.4 reads."""
 
+_HEAD = 16
+"""Hexadecimal digits before each part of the input, which say how long it is."""
+
 _BOOT = f"""
-import marshal, sys
-version, compiled, source, job = marshal.loads(sys.stdin.buffer.read())
+import marshal, posix, sys
+def receive():
+    def read(size):
+        parts = []
+        while size and (part := posix.read(0, min(size, 65536))):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+    return marshal.loads(read(int(read({_HEAD}), 16)))
+version, compiled, source = receive()
 same = version == sys.version
 exec(marshal.loads(compiled) if same else compile(source, {_DRIVER_NAME!r}, "exec", dont_inherit=True))
 """
 """The program for the sandbox. To compile the driver takes half as long as to start the interpreter, so it is sent
-compiled; an interpreter of another version compiles it by itself."""
+compiled; an interpreter of another version compiles it by itself. Of its input it never reads ahead."""
 
 Key: TypeAlias = tuple[int, int]
 """Which test: the solution's place in the job, and the test's index."""
@@ -79,37 +91,27 @@ class Run:
     loads: dict[int, Fault | None] = field(default_factory=dict)
     """By solution: None, or why it could not be executed."""
     replies: dict[Key, Reply] = field(default_factory=dict)
-    ended: bool = False
-    """Whether the driver came to its own end; else the process died under the test that it was at."""
+    ended: set[int] = field(default_factory=set)
+    """The last solutions of the jobs that came to their own end; else the process died under the test it was at."""
 
 
-def run_job(solutions: Sequence[Solution], sandbox: Sandbox, limits: Limits) -> Run:
-    """Runs solutions and what is asked of them in one process.
+def run_jobs(jobs: Sequence[Sequence[Solution]], sandbox: Sandbox, limits: Limits) -> Run:
+    """Runs solutions and what is asked of them in one sandbox; in what comes back they are counted through.
+
+    Args:
+        jobs: the solutions of one job share a process; those of the next are not known to it.
+        sandbox: where they run.
+        limits: what all of it may use.
 
     Raises:
         SandboxError: the sandbox failed, or the driver did not even start in it.
     """
-    mark = secrets.token_hex(16)
-    job = {
-        "mark": mark,
-        "cpu": limits.cpu_seconds / 2,
-        "wall": limits.wall_seconds / 2,
-        "bytes": limits.output_bytes // 4,
-        "room": limits.output_bytes // 4,
-        "output": limits.output_bytes // 16,
-        "programs": [
-            {
-                "code": solution.code,
-                "imports": list(solution.imports),
-                "setup": solution.setup,
-                "entry": solution.entry_point,
-                "alias": solution.alias,
-                "tests": [(ask.index, ask.setup, ask.kind, list(ask.sources)) for ask in solution.asks],
-            }
-            for solution in solutions
-        ],
-    }
-    execution = sandbox.run(Program(_BOOT, marshal.dumps((*_driver(), job), _MARSHAL)), limits)
+    mark, numbers = secrets.token_hex(16), itertools.count()
+    parts: list[Json] = [_driver()]
+    for job in jobs:
+        programs = [(next(numbers), _program(solution)) for solution in job]
+        parts.append({**_bounds(limits), "mark": mark, "last": job is jobs[-1], "programs": programs})
+    execution = sandbox.run(Program(_BOOT, pack(parts)), limits)
     run, began = Run(execution), False
     for line in execution.stdout.split(b"\n"):
         fields = _fields(line, mark)
@@ -121,6 +123,44 @@ def run_job(solutions: Sequence[Solution], sandbox: Sandbox, limits: Limits) -> 
         stopped = f", stopped by its limit on {execution.stopped}" if execution.stopped else ""
         raise SandboxError(f"the test driver did not start in the sandbox {sandbox.name!r}{stopped}: {said}")
     return run
+
+
+def pack(parts: Sequence[Json]) -> bytes:
+    """The driver's input."""
+    packed = [marshal.dumps(part, _MARSHAL) for part in parts]
+    return b"".join(b"%0*x" % (_HEAD, len(part)) + part for part in packed)
+
+
+def unpack(data: bytes) -> list[Json]:
+    """What `pack` packed."""
+    parts: list[Json] = []
+    while data:
+        size = int(data[:_HEAD], 16)
+        parts.append(marshal.loads(data[_HEAD : _HEAD + size]))
+        data = data[_HEAD + size :]
+    return parts
+
+
+def _bounds(limits: Limits) -> dict[str, Json]:
+    """What a driver may use of what its sandbox may use, so that each test can count on the half."""
+    return {
+        "cpu": limits.cpu_seconds / 2,
+        "wall": limits.wall_seconds / 2,
+        "bytes": limits.output_bytes // 4,
+        "room": limits.output_bytes // 4,
+        "output": limits.output_bytes // 16,
+    }
+
+
+def _program(solution: Solution) -> dict[str, Json]:
+    return {
+        "code": solution.code,
+        "imports": list(solution.imports),
+        "setup": solution.setup,
+        "entry": solution.entry_point,
+        "alias": solution.alias,
+        "tests": [(ask.index, ask.setup, ask.kind, list(ask.sources)) for ask in solution.asks],
+    }
 
 
 def death(execution: Execution, limits: Limits) -> Fault:
@@ -165,8 +205,8 @@ def _take(run: Run, fields: list[Json]) -> None:
     """Adds one line to what came out. What is malformed, or was said before, is ignored."""
     try:
         match fields:
-            case ["end"]:
-                run.ended = True
+            case ["end", int(number)]:
+                run.ended.add(number)
             case ["loaded", int(number), outcome]:
                 run.loads.setdefault(number, None if outcome is None else _fault(outcome))
             case ["test", int(number), int(index), str(seconds), output, bool(cut), list(outcomes)]:

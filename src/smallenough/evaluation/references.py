@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from smallenough.evaluation.evaluate import Planned, evaluate, imports_of, plan, result_of
-from smallenough.evaluation.process import Solution, run_job
+from smallenough.evaluation.process import Solution, run_jobs
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Limits, Task, Test
 
@@ -73,7 +73,7 @@ def _run_chunk(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> dict[
 def _run_together(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> dict[str, Evaluation]:
     """Those of the tasks' evaluations, by task id, that one process came to."""
     plans = [[plan(test, task.problem, task.setup) for test in _tests(task)] for task in tasks]
-    run = run_job([_solution(*pair) for pair in zip(tasks, plans, strict=True)], sandbox, limits)
+    run = run_jobs([[_solution(*pair) for pair in zip(tasks, plans, strict=True)]], sandbox, limits)
     evaluations: dict[str, Evaluation] = {}
     for number, (task, planned) in enumerate(zip(tasks, plans, strict=True)):
         replies = [run.replies.get((number, index)) for index in range(len(planned))]
