@@ -122,7 +122,8 @@ def test_every_humaneval_reference_passes_in_the_real_sandbox() -> None:
 
 def test_every_mbpp_reference_passes(mbpp_path: Path, sandbox: Sandbox) -> None:
     """All 974. Only the three assertions of task 596, which call `sys.getsizeof`, can't be split."""
-    tasks = [replace(one, public_tests=()) for one in MbppSource(mbpp_path, protocol="standard").load().tasks]
+    suite = MbppSource(mbpp_path, protocol="standard").load()
+    tasks = [replace(one, public_tests=()) for one in suite.tasks + suite.examples]
     runs = run_reference_times(tasks, sandbox)
     assert [name for name, run in runs.items() if not run.evaluation.passed] == []
     assert len(runs) == 974
