@@ -435,7 +435,7 @@ class Arm:
     """The model's name for its provider (`smollm2:135m`)."""
     strategy: str = "single"
     options: Mapping[str, Json] = field(default_factory=dict)
-    """The strategy's options that differ from its defaults."""
+    """The strategy's options: those that differ from its defaults; in a plan all of them."""
     sampling: Sampling = field(default_factory=Sampling)
     provider: str = "ollama"
     size_class: Literal["large", "small"] = "small"

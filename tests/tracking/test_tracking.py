@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from mlflow.entities import Run
 
 from smallenough import journal
 from smallenough.sessions import experiment
+from smallenough.strategies import branching
 from smallenough.tracking import layout, reader, sinks, writer
 from smallenough.tracking.layout import TAG
 from smallenough.tracking.store import Store, connect
 from tests import replayed
 
 TASKS = 6
+TEXTS = ("strategy_feedback",)
+"""Options of `branching` that are text."""
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,19 @@ def test_parameters_hold_everything_that_went_in(ended: tuple[Store, str]) -> No
         assert session[name]
     for name in ("model", "model_digest", "model_parameters", "strategy", "prompt_templates"):
         assert arm[name]
+
+
+def test_an_arm_tells_every_option_of_its_strategy_also_those_left_at_their_defaults(ended: tuple[Store, str]) -> None:
+    store, _ = ended
+    arm = next(run for run in by_kind(runs_of(store), "arm") if run.data.tags[f"{TAG}strategy"] == "branching")
+    told = {name: value for name, value in arm.data.params.items() if name.startswith("strategy_")}
+    options = asdict(branching.Options(max_depth=1, width=2))
+    assert {name: json.loads(value) for name, value in told.items() if name not in TEXTS} == {
+        f"strategy_{name}": list(value) if isinstance(value, tuple) else value
+        for name, value in options.items()
+        if value is not None and f"strategy_{name}" not in TEXTS
+    }
+    assert told["strategy_feedback"] == "chat"
 
 
 def test_the_suite_is_the_dataset_used(ended: tuple[Store, str]) -> None:

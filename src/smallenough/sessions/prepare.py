@@ -6,7 +6,7 @@ All faults are collected and reported at once, before the first inference.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -190,11 +190,17 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
 
 
 def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
-    """The plan of these arms on these tasks."""
+    """The plan of these arms on these tasks. It holds a strategy's options whole, so that a resume has the same.
+
+    Raises:
+        UnknownName: no such strategy or option.
+        InputError: an option's value is wrong.
+    """
+    whole = (replace(arm, options=asdict(strategy_options(arm.strategy, arm.options))) for arm in arms)
     return Plan(
         suite=suite.name,
         suite_digest=suite.digest,
-        arms=arms,
+        arms=tuple(whole),
         task_ids=tuple(task.id for task in suite.tasks),
         **{field.name: getattr(settings, field.name) for field in fields(settings)},
     )
