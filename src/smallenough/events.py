@@ -195,6 +195,15 @@ class TrialFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialReopened:
+    """A trial that had ended in an infrastructure failure goes on: what failed is done again, the rest stands."""
+
+    key: TrialKey
+    time: float
+    kind: Literal["trial_reopened"] = "trial_reopened"
+
+
+@dataclass(frozen=True, slots=True)
 class ArmFinished:
     """An arm ended, or this part of it: an interrupted arm has one for each part."""
 
@@ -228,6 +237,7 @@ Event: TypeAlias = (
     | AttemptFinished
     | StepFinished
     | TrialFinished
+    | TrialReopened
     | ArmFinished
     | SessionFinished
 )

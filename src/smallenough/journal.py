@@ -291,7 +291,7 @@ def summary(folder: Path) -> SessionSummary:
         with path.open("rb") as file:
             first = file.readline()
             for line in file:
-                done += line.endswith(b'"kind":"trial_finished"}\n')
+                done += line.endswith(b'"kind":"trial_finished"}\n') - line.endswith(b'"kind":"trial_reopened"}\n')
                 last = line if line.endswith(b"}\n") else last
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror or error}") from error

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smallenough.events import ActionsDecided, AttemptFinished, Event, Failure, StepFinished, TrialStarted
+from smallenough.events import (
+    ActionsDecided,
+    AttemptFinished,
+    Event,
+    Failure,
+    StepFinished,
+    TrialReopened,
+    TrialStarted,
+)
 from smallenough.records import Action, Ask, Evaluation, Step, Task, TrialKey
 
 
@@ -36,6 +44,9 @@ class Trial:
                 self.attempts[event.index] = event
             case StepFinished():
                 self.checks[event.index] = event
+            case TrialReopened():
+                self.attempts = {index: one for index, one in self.attempts.items() if one.failure is None}
+                self.checks = {index: one for index, one in self.checks.items() if one.failure is None}
             case _:
                 pass
 
@@ -83,6 +94,8 @@ class Progress:
 
     finished: set[TrialKey] = field(default_factory=set)
     """Trials that ended."""
+    failed: dict[TrialKey, list[Event]] = field(default_factory=dict)
+    """Events of those among them that ended in an infrastructure failure, and can be reopened."""
     open: dict[TrialKey, list[Event]] = field(default_factory=dict)
     """Events of the trials that began and did not end."""
     arms_started: set[str] = field(default_factory=set)
@@ -101,8 +114,13 @@ class Progress:
             case "actions_decided" | "attempt_finished" | "step_finished":
                 self.open[event.key].append(event)
             case "trial_finished":
-                self.open.pop(event.key, None)
+                events = self.open.pop(event.key, [])
                 self.finished.add(event.key)
+                if event.failure:
+                    self.failed[event.key] = events
+            case "trial_reopened":
+                self.finished.remove(event.key)
+                self.open[event.key] = [*self.failed.pop(event.key), event]
 
     def trial(self, key: TrialKey, task: Task) -> Trial | None:
         """The open trial `key`, as it was left; None: it had not begun."""

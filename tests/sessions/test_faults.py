@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ import pytest
 from mlflow import MlflowClient
 
 from smallenough import journal
+from smallenough.errors import InputError, ModelUnavailable
 from smallenough.events import AttemptFinished
+from smallenough.models.replay import ReplayClient
+from smallenough.records import Completion, Request
 from smallenough.sessions import experiment
 from smallenough.tracking import writer
 from smallenough.tracking.layout import TAG
@@ -25,6 +29,8 @@ from smallenough.tracking.store import Store
 from tests import replayed
 
 TASKS = 9
+GUARD = 240.0
+"""Seconds after which something hangs: the writer steps back behind all other work on the machine."""
 PROGRAM = [sys.executable, replayed.__file__]
 
 
@@ -42,7 +48,7 @@ def size(folder: Path) -> int:
 
 def wait_until(reached: Any, process: subprocess.Popen[str]) -> None:
     """Waits for `reached()`, or for the process's end."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + GUARD
     while not reached() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -77,7 +83,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The store of a session that nothing disturbed."""
     store = Store.resolve(folder=tmp_path_factory.mktemp("undisturbed"))
     result = experiment.run(replayed.prepared(TASKS, concurrency=3), store)
-    assert result.writer.wait(60) == 0
+    assert result.writer.wait(GUARD) == 0
     return content(store)
 
 
@@ -100,7 +106,7 @@ def test_killed_at_random_points_and_resumed_the_store_is_as_if_undisturbed(
             kills += 1
         process.communicate()
         process = start(tmp_path, "--resume", session)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=GUARD)
     assert kills or chance
     if process.returncode:  # it had been completed before the last kill came
         assert "is complete" in err, err
@@ -129,7 +135,7 @@ def test_an_unreachable_server_delays_nothing_and_loses_nothing(undisturbed: dic
     store = Store.resolve("http://127.0.0.1:9", tmp_path)
     result = experiment.run(replayed.prepared(TASKS, concurrency=3), store)
     assert result.status == "completed"
-    assert result.writer.wait(60) != 0
+    assert result.writer.wait(GUARD) != 0
     assert writer.left(result.folder) > 0
     state = writer.WriterState.read(result.folder)
     assert state
@@ -146,7 +152,7 @@ def test_interrupted_once_it_finishes_what_is_in_flight_and_can_be_resumed(
     process = start(tmp_path)
     wait_until(lambda: any(size(folder) > 6000 for folder in store.journals.glob("*")), process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=GUARD)
     found = re.fullmatch(r"(\S+) interrupted 0\n", out)
     assert found, err
     one = journal.summary(store.journals / found[1])
@@ -155,13 +161,50 @@ def test_interrupted_once_it_finishes_what_is_in_flight_and_can_be_resumed(
     left_open = [run for run in content(store).values() if run[0] == "RUNNING"]
     assert len(left_open) <= 3 * 4, "what is in flight, and what waits for its next step, may be open"
     resumed = start(tmp_path, "--resume", found[1])
-    assert resumed.communicate(timeout=60)[0] == f"{found[1]} completed 0\n"
+    assert resumed.communicate(timeout=GUARD)[0] == f"{found[1]} completed 0\n"
     assert content(store) == undisturbed
+
+
+def test_trials_that_a_failing_server_spoiled_are_done_again_by_a_resume(
+    undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also where the failure came in the middle of a trial, and where nothing else was left to do."""
+
+    def answer(request: Request) -> Completion:
+        if "double_2" in request.messages[-1].content or request.key.startswith("m branching/double_4/0/1"):
+            raise ModelUnavailable("the server has gone")
+        return replayed.answer(request)
+
+    store = Store.resolve(folder=tmp_path)
+    failing = replace(
+        replayed.prepared(TASKS, concurrency=3), clients={"replay": ReplayClient(answer, {"m": replayed.INFO})}
+    )
+    result = experiment.run(failing, store)
+    assert result.writer.wait(GUARD) == 0
+    assert (result.status, result.failed) == ("completed", 3)
+    failed = [run for run in content(store).values() if run[0] == "FAILED"]
+    assert {run[1][f"{TAG}outcome"] for run in failed} == {"model_failed"}
+
+    healthy = replayed.prepared(TASKS, concurrency=3)
+    again = experiment.resume(result.folder, store, prepared_again=lambda *_: healthy)
+    assert again.writer.wait(GUARD) == 0
+    assert (again.status, again.failed) == ("completed", 0)
+    assert content(store) == undisturbed
+    answered = Counter(
+        (str(event.key), event.index)
+        for _, event in journal.read(result.folder)
+        if isinstance(event, AttemptFinished) and event.failure is None
+    )
+    assert set(answered.values()) == {1}, "an inference was repeated"
+    one = journal.summary(result.folder)
+    assert (one.done, one.trials) == (2 * TASKS, 2 * TASKS)
+    with pytest.raises(InputError, match="nothing to resume"):
+        experiment.resume(result.folder, store, prepared_again=lambda *_: healthy)
 
 
 def test_a_complete_session_has_nothing_to_resume(tmp_path: Path) -> None:
     process = start(tmp_path)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=GUARD)
     again = start(tmp_path, "--resume", out.split()[0])
-    _, err = again.communicate(timeout=60)
+    _, err = again.communicate(timeout=GUARD)
     assert "is complete: there is nothing to resume" in err

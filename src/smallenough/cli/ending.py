@@ -25,7 +25,12 @@ _CODES = {"completed": 0, "interrupted": 130, "failed": 3}
 def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: bool) -> int:
     """Waits for MLflow, shows what came of the session, and returns the exit code."""
     behind = wait_for_writer(result, quiet=as_json)
-    shown: dict[str, Any] = {"session": result.session, "status": result.status, "left_bytes": behind}
+    shown: dict[str, Any] = {
+        "session": result.session,
+        "status": result.status,
+        "failed_trials": result.failed,
+        "left_bytes": behind,
+    }
     if not as_json:
         click.echo(
             f"session {result.session}: {result.status}{f': {result.reason}' if result.status == 'failed' else ''}",
@@ -48,10 +53,13 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
     if as_json:
         print_json(shown)
     else:
-        if result.status != "completed":
+        if result.failed:
+            count = f"{result.failed} trial{'s' if result.failed > 1 else ''}"
+            click.echo(f"{count} ended in a failure of the server or the sandbox; a resume does them again", err=True)
+        if result.status != "completed" or result.failed:
             click.echo(f"go on with it: smallenough resume {result.session}", err=True)
         click.echo("look at every run: smallenough ui", err=True)
-    return _CODES[result.status]
+    return _CODES["failed" if result.failed and result.status == "completed" else result.status]
 
 
 def wait_for_writer(result: SessionResult, *, quiet: bool) -> int:

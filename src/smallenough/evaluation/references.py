@@ -50,8 +50,12 @@ def run_reference_times(
     given = [task for task in tasks if task.reference is not None]
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = pool.map(partial(_run_chunk, sandbox=sandbox, limits=patient), chunks)
-        return {name: run for part in parts for name, run in part.items()}
+        try:
+            parts = list(pool.map(partial(_run_chunk, sandbox=sandbox, limits=patient), chunks))
+        except BaseException:  # Ctrl-C waits for what runs, and for no more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {name: run for part in parts for name, run in part.items()}
 
 
 def _run_chunk(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> dict[str, ReferenceRun]:

@@ -95,6 +95,8 @@ class ArmRun:
             JournalError: the journal can't be written.
         """
         concurrency = self.bench.plan.concurrency
+        # With one thread for everything, no trial begins before the last one has ended: its times are its own.
+        self._most_open = 1 if concurrency == 1 else 4 * concurrency
         self._loaded = self.arm.model
         self._todo = self._trials()
         self.control.wake = lambda: self._done.put(None)
@@ -141,7 +143,7 @@ class ArmRun:
                 trial, index = waiting.popleft()
                 self._asking += 1
                 self._submit(self._inferences, trial, partial(self._ask, trial, index))
-            elif not waiting and self._open - parked < 4 * concurrency and (found := next(self._todo, None)):
+            elif not waiting and self._open - parked < self._most_open and (found := next(self._todo, None)):
                 self._begin(*found)
             elif not waiting and not self._jobs and parked:
                 self._switch()

@@ -40,7 +40,8 @@ class SessionRunner:
     observe: Observe = lambda _: None
     further: Mapping[str, tuple[ModelInfo, ...]] = field(default_factory=dict)
     """The models that an arm's strategy asks besides the arm's own, by arm name."""
-    _failures: int = 0
+    failures: int = 0
+    """Trials that ended in an infrastructure failure."""
     _in_a_row: int = 0
     _gave_up: bool = False
 
@@ -108,16 +109,16 @@ class SessionRunner:
         if not isinstance(event, TrialFinished):
             return
         failed = event.failure is not None
-        self._failures += failed
+        self.failures += failed
         self._in_a_row = self._in_a_row + 1 if failed else 0
         if self._too_many() and event.failure:
             self._gave_up = True
             self.control.request(
-                Stop.SOON, f"{self._failures} trials failed for infrastructure, the last: {event.failure.message}"
+                Stop.SOON, f"{self.failures} trials failed for infrastructure, the last: {event.failure.message}"
             )
 
     def _too_many(self) -> bool:
         limit = self.bench.plan.fail_on_error
         if limit is not None and limit < 1:
             limit = limit * self.bench.plan.trials
-        return self._in_a_row >= BAD_RUN or (limit is not None and self._failures > limit)
+        return self._in_a_row >= BAD_RUN or (limit is not None and self.failures > limit)

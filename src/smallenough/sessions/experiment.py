@@ -18,7 +18,7 @@ from pathlib import Path
 import smallenough
 from smallenough import journal
 from smallenough.errors import InputError, JournalError
-from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status
+from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status, TrialReopened
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
 from smallenough.records import Json, ModelInfo, Suite
@@ -53,6 +53,8 @@ class SessionResult:
     """The process that writes MLflow; it ends by itself when all is written or the store can't be reached."""
     reason: str = ""
     """Why it did not complete; empty: it did."""
+    failed: int = 0
+    """Trials that ended in an infrastructure failure; a resume does them again."""
 
 
 StartWriter = Callable[[Path, Store], "subprocess.Popen[bytes]"]
@@ -78,15 +80,15 @@ def run(
         InputError: a reference solution fails.
         InfrastructureError: the sandbox or the journal fails.
     """
+    references = _references(prepared, store, say)
     with interruptible(say) as control:
-        references = _references(prepared, store, say)
         session = journal.new_id(store.journals)
         with Journal.create(store.journals, session, prepared.suite) as book:
             book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), time.time()))
             book.append(ReferencesTimed(references, time.time()))
             process = start_writer(book.folder, store)
-            status = _carry_out(prepared, book, Progress(references=references), control, observe)
-            return SessionResult(session, status, book.folder, process, control.reason)
+            status, failed = _carry_out(prepared, book, Progress(references=references), control, observe)
+            return SessionResult(session, status, book.folder, process, control.reason, failed)
 
 
 Models = Mapping[str, tuple[ModelInfo, ...]]
@@ -120,29 +122,35 @@ def resume(
         if book.repaired:
             say(f"the journal's last line was torn by a crash; it was put aside in {book.repaired}")
         progress, plan, before = _read(folder)
-        if len(progress.finished) == plan.trials:
+        if len(progress.finished) == plan.trials and not progress.failed:
             raise InputError(f"session {folder.name} is complete: there is nothing to resume")
         prepared = (prepared_again or prepare_again)(plan, journal.read_suite(folder), before)
         if progress.references is None:
             progress.references = _references(prepared, store, say)
             book.append(ReferencesTimed(progress.references, time.time()))
         book.append(SessionResumed(time.time()))
+        for key in list(progress.failed):
+            book.append(reopened := TrialReopened(key, time.time()))
+            progress.apply(reopened)
         process = writer.start(folder, store)
-        status = _carry_out(prepared, book, progress, control, observe)
-        return SessionResult(folder.name, status, folder, process, control.reason)
+        status, failed = _carry_out(prepared, book, progress, control, observe)
+        return SessionResult(folder.name, status, folder, process, control.reason, failed)
 
 
 def standing(folder: Path) -> tuple[Plan, dict[str, int]]:
-    """A session's plan, and how many trials of each arm have ended.
+    """A session's plan, and how many trials of each arm a resume has not to do.
 
     Raises:
         JournalError: there is no readable journal.
     """
     progress, plan, _ = _read(folder)
-    return plan, dict(Counter(key.arm for key in progress.finished))
+    return plan, dict(Counter(key.arm for key in progress.finished - progress.failed.keys()))
 
 
-def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe) -> Status:
+def _carry_out(
+    prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe
+) -> tuple[Status, int]:
+    """Runs what is left; how it ended, and how many trials an infrastructure failure ended."""
     bench = Bench(
         prepared.plan,
         prepared.suite,
@@ -153,7 +161,7 @@ def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: C
         progress.references or {},
     )
     try:
-        return SessionRunner(
+        runner = SessionRunner(
             bench,
             prepared.strategies,
             prepared.models,
@@ -162,7 +170,8 @@ def _carry_out(prepared: Prepared, book: Journal, progress: Progress, control: C
             control,
             observe,
             prepared.further,
-        ).run()
+        )
+        return runner.run(), runner.failures
     finally:
         prepared.close()
 

@@ -370,7 +370,8 @@ def scores(given: tuple[Score, ...]) -> dict[str, float | None]:
 def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Scored | None, *, final: bool) -> RunRecord:
     """The run of an attempt, with `attempt.json`: prompt, response, code, test output.
 
-    Not `final`: the trial goes on, and the hidden tests have not been run.
+    Not `final`: the trial goes on, and the hidden tests have not been run. Final and not `scored`: another failure ended
+    the trial first.
     """
     attempt, check, action = trial.attempts[index], trial.checks.get(index), trial.actions[index]
     assert isinstance(action, Ask)
@@ -396,7 +397,7 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
         record_of("trial", trial.key),
         "attempt",
         f"{index} {action.role}" + (f" · {action.note}" if action.note else ""),
-        "RUNNING" if not final else "FAILED" if attempt.failure else "FINISHED",
+        "RUNNING" if not final else "FAILED" if attempt.failure else "KILLED" if scored is None else "FINISHED",
         attempt.started,
         attempt.time if final else None,
         {

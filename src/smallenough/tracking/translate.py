@@ -19,6 +19,7 @@ from smallenough.events import (
     SessionFinished,
     SessionStarted,
     TrialFinished,
+    TrialReopened,
     TrialStarted,
 )
 from smallenough.metrics import arm_metrics
@@ -57,6 +58,7 @@ class Translator:
         self._context: Context | None = None
         self._arms: dict[str, _Arm] = {}
         self._open: dict[TrialKey, tuple[Trial, float]] = {}
+        self._failed: dict[TrialKey, tuple[Trial, float]] = {}
 
     @property
     def context(self) -> Context:
@@ -84,6 +86,8 @@ class Translator:
                 self._open[event.key] = (Trial(event.key, self._tasks[event.key.task], event.seed), event.time)
             case TrialFinished():
                 return self._finish_trial(event)
+            case TrialReopened():
+                self._reopen(event)
             case _ if hasattr(event, "key"):
                 self._open[event.key][0].apply(event)
         return []
@@ -105,9 +109,20 @@ class Translator:
 
     def _finish_trial(self, event: TrialFinished) -> list[RunRecord]:
         trial, start = self._open.pop(event.key)
+        if event.failure:
+            self._failed[event.key] = trial, start
         row = layout.trial_row(self.context, trial, event)
         self._arms[event.key.arm].trials.append(row)
         return [layout.trial_run(row, trial, start, event), *self._attempts(trial, event)]
+
+    def _reopen(self, event: TrialReopened) -> None:
+        """Takes a trial's rows back: it ends once more."""
+        self._open[event.key] = self._failed.pop(event.key)
+        trial = self._open[event.key][0]
+        trial.apply(event)
+        arm = self._arms[event.key.arm]
+        for rows in (arm.trials, arm.attempts):
+            rows[:] = [row for row in rows if (row["task"], row["repeat"]) != (event.key.task, event.key.repeat)]
 
     def _attempts(self, trial: Trial, event: TrialFinished | None) -> list[RunRecord]:
         scored = {one.index: one for one in event.scored} if event else {}
