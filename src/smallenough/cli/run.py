@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,48 +11,12 @@ import click
 from smallenough.cli.common import json_option, open_store, print_json, store_options
 
 if TYPE_CHECKING:
-    from smallenough.records import Sampling, Suite
-    from smallenough.sessions.prepare import Prepared, Settings, Wish
+    from smallenough.sessions.prepare import Prepared
+    from smallenough.sessions.wanted import Flags
     from smallenough.tracking.store import Store
 
 _LONG = 3600.0
 """Seconds after which `run` asks first."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line's options, as they were given."""
-
-    config: Path | None
-    large_model: tuple[str, ...]
-    small_model: tuple[str, ...]
-    model: tuple[str, ...]
-    suite: str | None
-    task: str | None
-    task_type: tuple[str, ...]
-    all: bool
-    limit: int | None
-    categories: tuple[str, ...]
-    repeats: int | None
-    strategy: tuple[str, ...]
-    max_depth: int | None
-    temperature: float | None
-    max_tokens: int | None
-    url: tuple[str, ...]
-    concurrency: int | None
-    sandbox: str | None
-    seed: int | None
-    timeout: float | None
-    experiment: str | None
-    quick_test: bool
-    dry_run: bool
-    import_data: bool
-    jsonl_file: Path | None
-    no_clear: bool
-    yes: bool
-    as_json: bool
-    store: Path | None
-    tracking_uri: str | None
 
 
 @click.command("run", short_help="Run models on tasks, and compare them.")
@@ -109,6 +71,7 @@ class Options:
 )
 @click.option(
     "--url",
+    "urls",
     multiple=True,
     metavar="URL",
     help="An Ollama server; several share the work.  [default: OLLAMA_HOST, else localhost:11434]",
@@ -152,7 +115,15 @@ class Options:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before more than an hour.")
 @json_option
 @store_options
-def command(**given: Any) -> int:
+def command(
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    store: Path | None,
+    tracking_uri: str | None,
+    **said: Any,
+) -> int:
     """Run models on tasks under the same conditions, and compare them.
 
     \b
@@ -170,135 +141,50 @@ def command(**given: Any) -> int:
     Everything is checked before the first model is asked. Ctrl-C once finishes what is in flight, twice stops at
     once; `smallenough resume SESSION` goes on either way.
     """
-    return _run(Options(**given))
-
-
-def _run(options: Options) -> int:
     from smallenough.sessions.prepare import prepare
+    from smallenough.sessions.wanted import Flags, wanted
 
-    store = open_store(options.store, options.tracking_uri)
-    if options.import_data:
-        _import(options, store)
-        if not (options.model or options.large_model or options.small_model):
+    flags, found = Flags(**said), open_store(store, tracking_uri)
+    if flags.import_data:
+        _import(flags, found, as_json=as_json)
+        if not (flags.model or flags.large_model or flags.small_model):
             return 0
-    settings, wishes, suite = _wanted(options, store)
-    prepared = prepare(suite, wishes, settings)
-    if options.dry_run:
-        _show_dry_run(options, prepared, store)
+    want = wanted(flags, found)
+    prepared = prepare(want.suite, want.wishes, want.settings)
+    if dry_run:
+        _show_dry_run(prepared, found, as_json=as_json)
         return 0
-    _ask_first(options, prepared, store)
-    return _carry_out(options, prepared, store)
+    if not yes:
+        _ask_first(prepared, found)
+    return _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
 
 
-# ------------------------------------------------------------------------------------------------ what is wanted
-
-
-def _wanted(options: Options, store: Store) -> tuple[Settings, list[Wish], Suite]:
-    from smallenough.config import ExperimentFile, load_experiment
-    from smallenough.records import Sampling
-    from smallenough.sessions.prepare import Settings
-    from smallenough.sessions.suites import free_task, open_suite
-    from smallenough.tasks.select import select
-
-    file = load_experiment(options.config) if options.config else ExperimentFile()
-    told = {field.name: getattr(options, field.name, None) for field in fields(Settings)}
-    given = {name: value for name, value in told.items() if value is not None}
-    base = {
-        name: getattr(file, name)
-        for name in ("repeats", "seed", "concurrency", "sandbox", "timeout", "urls", "weights", "fail_on_error")
-    }
-    settings = Settings(
-        **{**base, "experiment": file.experiment.name, **given, **({"urls": options.url} if options.url else {})}
-    )
-    sampling = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
-    wishes = _wishes(options, file, sampling)
-    suite: Suite
-    if options.task is not None:
-        return settings, wishes, free_task(options.task)
-    part = file.suite
-    if options.suite:
-        suite = open_suite(options.suite, store)
-    else:
-        suite = open_suite(part.source, store, path=part.path, ids=part.ids, protocol=part.protocol)
-    categories = [name for text in options.categories for name in text.split(",") if name] or list(part.categories)
-    suite = select(
-        suite,
-        ids=options.task_type,
-        categories=categories,
-        limit=None if options.all else options.limit or part.limit,
-        quick=options.quick_test,
-    )
-    return settings, wishes, suite
-
-
-def _wishes(options: Options, file: Any, sampling: Sampling) -> list[Wish]:
-    from smallenough.options import parse_spec
-    from smallenough.records import Sampling
-    from smallenough.sessions.prepare import Wish, split_model
-
-    def specs(texts: tuple[str, ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
-        found = [parse_spec(text) for text in texts]
-        told: dict[str, dict[str, Any]] = {"branching": {}, "cascade": {}}
-        if options.max_depth is not None:
-            told["branching"]["max_depth"] = options.max_depth
-        if options.large_model:
-            told["cascade"]["large"] = split_model(options.large_model[0])[1]
-        return tuple((name, {**told.get(name, {}), **more}) for name, more in found)
-
-    wishes = [
-        Wish(name, specs(("single",)), "large", sampling, baseline=place == 0)
-        for place, name in enumerate(options.large_model)
-    ]
-    wishes += [
-        Wish(name, specs(options.strategy or ("single", "branching")), "small", sampling)
-        for name in options.small_model
-    ]
-    wishes += [Wish(name, specs(options.strategy or file.strategies), None, sampling) for name in options.model]
-    named = os.environ.get("OLLAMA_MODEL")
-    if not wishes and not file.models and named:
-        wishes.append(Wish(named, specs(options.strategy or file.strategies), None, sampling))
-    if not wishes:
-        for part in file.models:
-            own = sampling.over(Sampling(part.temperature, part.top_p, part.max_tokens, context=part.context))
-            wishes.append(
-                Wish(
-                    part.name,
-                    specs(options.strategy or part.strategies or file.strategies),
-                    part.size_class,
-                    own,
-                    part.baseline,
-                )
-            )
-    return wishes
-
-
-def _import(options: Options, store: Store) -> None:
+def _import(flags: Flags, store: Store, *, as_json: bool) -> None:
     from smallenough.sessions.suites import import_file
 
-    if options.jsonl_file is None:
+    if flags.jsonl_file is None:
         raise click.UsageError("--import-data needs --jsonl-file FILE")
     suite = import_file(
         store,
-        options.jsonl_file,
-        options.suite or options.jsonl_file.stem,
-        merge=options.no_clear,
-        sandbox=options.sandbox or "bubblewrap",
+        flags.jsonl_file,
+        flags.suite or flags.jsonl_file.stem,
+        merge=flags.no_clear,
+        sandbox=flags.sandbox or "bubblewrap",
     )
     click.echo(
-        f"suite {suite.name}, version {suite.version}: {len(suite.tasks)} tasks, digest {suite.digest}",
-        err=options.as_json,
+        f"suite {suite.name}, version {suite.version}: {len(suite.tasks)} tasks, digest {suite.digest}", err=as_json
     )
 
 
 # ---------------------------------------------------------------------------------------------- before it begins
 
 
-def _show_dry_run(options: Options, prepared: Prepared, store: Store) -> None:
+def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
     from smallenough.cli.progress import duration
     from smallenough.sessions.estimate import estimate
 
     found = estimate(prepared.plan, store.journals)
-    if options.as_json:
+    if as_json:
         print_json({"plan": prepared.plan, "estimate": found})
         return
     plan = prepared.plan
@@ -316,12 +202,12 @@ def _show_dry_run(options: Options, prepared: Prepared, store: Store) -> None:
     click.echo("everything is in order; nothing was asked")
 
 
-def _ask_first(options: Options, prepared: Prepared, store: Store) -> None:
+def _ask_first(prepared: Prepared, store: Store) -> None:
     from smallenough.cli.progress import duration
     from smallenough.sessions.estimate import estimate
 
     found = estimate(prepared.plan, store.journals)
-    if options.yes or found.seconds is None or found.seconds <= _LONG:
+    if found.seconds is None or found.seconds <= _LONG:
         return
     text = f"this will take about {duration(found.seconds)}, by {found.basis}"
     if not sys.stdin.isatty():
@@ -332,13 +218,13 @@ def _ask_first(options: Options, prepared: Prepared, store: Store) -> None:
 # ------------------------------------------------------------------------------------------------- carrying out
 
 
-def _carry_out(options: Options, prepared: Prepared, store: Store) -> int:
+def _carry_out(prepared: Prepared, store: Store, *, as_json: bool, answers: bool) -> int:
     from smallenough.cli.ending import show_end
     from smallenough.cli.progress import SessionProgress
     from smallenough.sessions import experiment
 
     plan = prepared.plan
-    with SessionProgress(plan, quiet=options.as_json) as progress:
+    with SessionProgress(plan, quiet=as_json) as progress:
         progress.say(f"{plan.trials} trials: {len(plan.arms)} arms on {len(plan.task_ids)} tasks of suite {plan.suite}")
         result = experiment.run(prepared, store, progress.observe, progress.say)
-    return show_end(result, store, as_json=options.as_json, answers=options.task is not None)
+    return show_end(result, store, as_json=as_json, answers=answers)
