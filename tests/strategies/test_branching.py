@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough.errors import InputError
@@ -56,12 +56,14 @@ def asks(steps: list[Step]) -> list[Ask]:
     return [one.action for one in steps if isinstance(one.action, Ask)]
 
 
+@settings(deadline=None)
 @given(options)
 def test_never_solved_it_uses_its_whole_budget_and_no_more(chosen: Options) -> None:
     steps = play(Branching(chosen, PROMPTS), [[False]])
     assert len(steps) == 1 + chosen.max_depth * chosen.width
 
 
+@settings(deadline=None)
 @given(options, st.integers(0, 5))
 def test_early_stop_ends_with_the_level_in_which_a_test_passed(chosen: Options, solved_at: int) -> None:
     steps = play(Branching(chosen, PROMPTS), [[False]] * solved_at + [[True]])
@@ -75,6 +77,7 @@ def test_early_stop_ends_with_the_level_in_which_a_test_passed(chosen: Options, 
         assert len(steps) == solved_at + 1
 
 
+@settings(deadline=None)
 @given(options)
 def test_temperatures_climb_the_ladder_a_rung_a_level(chosen: Options) -> None:
     for index, ask in enumerate(asks(play(Branching(chosen, PROMPTS), [[False]]))):
@@ -83,6 +86,7 @@ def test_temperatures_climb_the_ladder_a_rung_a_level(chosen: Options) -> None:
         assert ask.sampling.temperature == rung
 
 
+@settings(deadline=None)
 @given(options)
 def test_every_branch_has_a_seed_of_its_own(chosen: Options) -> None:
     seeds = [ask.sampling.seed for ask in asks(play(Branching(chosen, PROMPTS), [[False]]))]
@@ -157,3 +161,12 @@ def test_without_public_tests_there_is_nothing_to_branch_on() -> None:
 def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="branching:"):
         Options(**wrong)
+
+
+def test_of_equals_the_latest_is_continued_and_the_earliest_is_the_answer() -> None:
+    strategy = Branching(Options(max_depth=3, width=2, early_stop=False), PROMPTS)
+    steps = play(strategy, [[False]])
+    assert [one.parent for one in asks(steps)] == [None, 0, 0, 2, 2, 4, 4]
+    assert strategy.choose(PROBLEM, steps) == steps[0]
+    better = play(strategy, [[False, False], [True, False], [False, False]])
+    assert [one.parent for one in asks(better)] == [None, 0, 0, 1, 1, 1, 1]

@@ -1,10 +1,11 @@
 """`branching`: try, evaluate, try again with feedback.
 
-A first attempt (level 0) is evaluated on the public tests. While none passes, each further level continues the
-best step so far with `width` branches. A branch makes one *move*: it shows the failed test (`feedback`), gives ever
-more hints (`hints`), asks in other words (`reformulate`), or asks in very few words (`shorten`); the moves that are
-switched on take turns. The temperature climbs the `ladder`, a rung a level. With every move off, a branch asks the
-first question again: independent resampling. Each option switches alone, so that each can be ablated.
+A first attempt (level 0) is evaluated on the public tests. While none passes, each further level continues the best
+step so far (of equals the latest, so that trials get deeper) with `width` branches. A branch makes one *move*: it shows
+the failed test (`feedback`), gives ever more hints (`hints`), asks in other words (`reformulate`), or asks in very few
+words (`shorten`); the moves that are switched on take turns. The temperature climbs the `ladder`, a rung a level. With
+every move off, a branch asks the first question again: independent resampling. Each option switches alone, so that each
+can be ablated.
 
 When all that has failed and `subtasks` is on, the task is split: the model names helper functions, writes each, and
 then the solution that calls them. It comes last, because it costs several inferences, and because a small model's plan
@@ -87,7 +88,7 @@ class Branching:
         if begun:
             parent = steps[steps[-1].parent or 0]
             return [self._branch(problem, level + 1, begun, parent, seed)]
-        best = self._best(tries)
+        best = max(tries, key=lambda step: (*merit(step), step.index))
         if self._spent(tries):
             return []
         if level >= self.options.max_depth:
@@ -97,7 +98,7 @@ class Branching:
 
     def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
         """The step that passes most public tests; of equals, the earliest."""
-        return self._best(candidates(steps)) if steps else None
+        return max(candidates(steps), key=lambda step: (*merit(step), -step.index)) if steps else None
 
     def _split(self, problem: Problem, subtasks: Sequence[Step], best: Step, seed: int) -> list[Action]:
         """The next of the subtasks, if they are wanted: every try has failed."""
@@ -114,9 +115,6 @@ class Branching:
         return (tokens is not None and sum(step.tokens for step in steps) >= tokens) or (
             seconds is not None and sum(step.seconds for step in steps) >= seconds
         )
-
-    def _best(self, steps: Sequence[Step]) -> Step:
-        return max(steps, key=lambda step: (*merit(step), -step.index))
 
     def _sampling(self, level: int, seed: int) -> Sampling:
         ladder = self.options.ladder
