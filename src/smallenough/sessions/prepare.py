@@ -19,6 +19,7 @@ from smallenough.options import strategy_options
 from smallenough.prompts import Prompts, SizeClass
 from smallenough.protocols import ModelClient, Sandbox, Strategy
 from smallenough.records import Arm, Json, Limits, ModelInfo, Sampling, Suite
+from smallenough.sessions.naming import arm_name, distinct_names
 
 _T = TypeVar("_T")
 
@@ -135,7 +136,7 @@ def make_client(provider: str, urls: Sequence[str] = ()) -> ModelClient:
     elif len(urls) == 1:
         client = kind(urls[0])
     else:
-        client = BalancedClient([kind(url) for url in urls])
+        client = BalancedClient([kind(url, retries=0) for url in urls])
     return client
 
 
@@ -175,10 +176,9 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
         found += _look_up(wish, suite, clients.get(provider), faults)
     faults.report()
     assert sandbox is not None
-    by_name = {one.arm.name: one for one in reversed(found)}
-    arms = tuple(one.arm for one in dict.fromkeys(by_name[one.arm.name] for one in found))
+    by_name = _each_once(found)
     return Prepared(
-        lay_down(suite, arms, settings),
+        lay_down(suite, tuple(one.arm for one in by_name.values()), settings),
         suite,
         clients,
         sandbox,
@@ -238,11 +238,8 @@ def _look_up(wish: Wish, suite: Suite, client: ModelClient | None, faults: Fault
 def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
     model = info.name
     defaults = defaults_for(model, info)
-    told = ",".join(f"{name}={_short(value)}" for name, value in options.items())
-    # Two providers may have a model of the same name.
-    shown = model if provider.partition(":")[0] in ("ollama", "replay") else f"{provider}:{model}"
     return Arm(
-        name=f"{shown} {strategy}" + (f" {told}" if told else ""),
+        name=arm_name(model, provider, strategy, options),
         model=model,
         strategy=strategy,
         options=options,
@@ -253,10 +250,13 @@ def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Map
     )
 
 
-def _short(value: Json) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ";".join(map(str, value)) if isinstance(value, list) else str(value)
+def _each_once(found: Sequence[_Found]) -> dict[str, _Found]:
+    """The arms by names that tell them apart. One that was wished for twice is there once."""
+    arms: dict[str, _Found] = {}
+    for one, name in zip(found, distinct_names([one.arm for one in found]), strict=True):
+        before = arms.get(name, one).arm
+        arms[name] = replace(one, arm=replace(one.arm, name=name, baseline=before.baseline or one.arm.baseline))
+    return arms
 
 
 def load_prompts(arm: Arm, suite: Suite) -> Prompts:

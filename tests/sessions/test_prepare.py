@@ -1,0 +1,62 @@
+"""What is prepared is what was wished for: every arm under a name of its own, every fault before anything runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from smallenough.records import Sampling
+from smallenough.sessions.prepare import Prepared, Settings, SizeClass, Wish, prepare
+from smallenough.tasks.basics import BasicsSource
+
+SUITE = BasicsSource().load()
+SINGLE = (("single", {}),)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A recorded model."""
+    path = tmp_path / "recorded.jsonl"
+    path.write_text(json.dumps({"model": "m", "info": {"name": "m", "provider": "replay", "digest": "d"}}) + "\n")
+    return f"replay:{path}#m"
+
+
+def prepared(*wishes: Wish, settings: Settings | None = None) -> Prepared:
+    return prepare(SUITE, wishes, settings or Settings(sandbox="subprocess"))
+
+
+def sampled(model: str, *temperatures: float | None) -> list[Wish]:
+    return [Wish(model, SINGLE, sampling=Sampling(temperature=one, max_tokens=9)) for one in temperatures]
+
+
+def test_arms_that_differ_in_sampling_have_names_that_say_so(model: str) -> None:
+    plan = prepared(*sampled(model, 0.1, 0.7)).plan
+    assert [(arm.name, arm.sampling.temperature) for arm in plan.arms] == [
+        ("m single temperature=0.1", 0.1),
+        ("m single temperature=0.7", 0.7),
+    ]
+
+
+def test_arms_that_differ_in_prompts_have_names_that_say_so(model: str) -> None:
+    classes: tuple[SizeClass, ...] = ("large", "small")
+    found = prepared(*(Wish(model, SINGLE, name) for name in classes))
+    assert [arm.name for arm in found.plan.arms] == ["m single prompts=large", "m single prompts=small"]
+    assert [found.prompts[arm.name].size_class for arm in found.plan.arms] == ["large", "small"]
+
+
+def test_models_of_one_name_from_two_recordings_are_two_arms(model: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text((tmp_path / "recorded.jsonl").read_text().replace('"d"', '"e"'))
+    found = prepared(Wish(model, SINGLE), Wish(f"replay:{other}#m", SINGLE))
+    assert [info.digest for info in found.models.values()] == ["d", "e"]
+    assert all("provider=replay:" in name for name in found.models)
+
+
+def test_what_is_wished_for_twice_is_there_once_and_stays_the_baseline(model: str) -> None:
+    wishes = [Wish(model, SINGLE), Wish(model, (("branching", {}), *SINGLE)), Wish(model, SINGLE, baseline=True)]
+    assert [(arm.name, arm.baseline) for arm in prepared(*wishes).plan.arms] == [
+        ("m single", True),
+        ("m branching", False),
+    ]
