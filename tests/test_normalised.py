@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough.records import Task
@@ -54,6 +54,7 @@ def test_layout_does_not_matter(task: Task) -> None:
     assert normalised(ast.unparse(ast.parse(reference))) == normalised(reference)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_has_a_normal_form(text: str) -> None:
     assert isinstance(normalised(text), str)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,10 @@ def entry_point(request: Request) -> str:
     return next(part for part in request.key.split("/") if part.startswith("double_"))
 
 
-def run_arm(arm: Arm, client: ReplayClient, suite: Suite, *, concurrency: int, options: Any = None) -> Any:
+def run_arm(arm: Arm, client: ReplayClient, suite: Suite, *, concurrency: int) -> Any:
     """Runs one arm; for each trial, all that was decided, answered and chosen, without times."""
     plan = lay_down(suite, (arm,), Settings(concurrency=concurrency))
-    strategy = make(arm.strategy, options, **arm.options)
+    strategy = make(arm.strategy, **arm.options)
     with tempfile.TemporaryDirectory() as folder, Journal.create(Path(folder), "s", suite) as book:
         bench = Bench(plan, suite, book, {"replay": client}, SubprocessSandbox(), MetricsCollector.installed(), {})
         monitor = ResourceMonitor([])
@@ -119,11 +120,8 @@ named_options = st.sampled_from(sorted(OPTIONS)).flatmap(lambda name: st.tuples(
 @given(named_options)
 def test_trials_are_the_same_however_many_requests_are_in_flight(named: tuple[str, StrategyOptions]) -> None:
     name, options = named
-    arm = Arm("arm", "m", name, provider="replay")
-    one, many = (
-        run_arm(arm, Watched(varied), replayed.suite(3), concurrency=concurrency, options=options)
-        for concurrency in (1, 4)
-    )
+    arm = Arm("arm", "m", name, asdict(options), provider="replay")
+    one, many = (run_arm(arm, Watched(varied), replayed.suite(3), concurrency=concurrency) for concurrency in (1, 4))
     assert one == many
     assert len(one) == 3
     assert all(any(part[0] == "ended" for part in story) for story in one.values())

@@ -6,7 +6,7 @@ import ast
 import keyword
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough.records import Action, Ask, Evaluation, Propose, Step, TestResult
@@ -84,11 +84,21 @@ def test_it_comes_after_every_plain_try_and_only_if_wanted() -> None:
     assert kept.next(CODED, solved, 7) == [], "what is solved is not split"
 
 
-@pytest.mark.parametrize("plan", ["", "I don't know.", "Write `double(n)` again.", "def double(n):\n    return 2 * n"])
+@pytest.mark.parametrize(
+    "plan", ["", "I don't know.", "Write `double(n)` again.", "```python\ndef double(n):\n    return (\n```"]
+)
 def test_a_split_that_can_t_be_used_changes_nothing(plan: str) -> None:
     steps = trial(plan)
     assert roles(steps) == ["solve", "subtask"]
     assert make("branching").choose(CODED, steps) is steps[0]
+
+
+def test_a_split_that_solves_the_task_instead_is_proposed() -> None:
+    steps = trial("```python\ndef double(n):\n    return 2 * n\nprint(double(2))\n```", passed=True)
+    whole = steps[-1].action
+    assert isinstance(whole, Propose)
+    assert (whole.code, whole.parents) == ("def double(n):\n    return 2 * n", (1,))
+    assert len(steps) == 3
 
 
 def test_parts_that_do_not_come_out_are_left_out() -> None:
@@ -139,6 +149,7 @@ def test_what_small_models_answer_is_understood(text: str, expected: list[tuple[
     assert [(part.name, part.parameters, part.purpose) for part in found] == expected
 
 
+@settings(deadline=None)
 @given(
     st.text()
     | st.lists(st.sampled_from(["def ", "f", "g(a)", "(", ")", ": ", "\n", "- ", "`", "#", "1. ", "->"])).map("".join)

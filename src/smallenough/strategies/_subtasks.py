@@ -2,7 +2,8 @@
 
 A *split* asks for the first lines of two or three helpers, *parts* ask for one helper each, *combine* shows those that
 came out well and asks for the solution. What it calls of them is put before it, and the whole is proposed. At most
-`MOST_ASKS` inferences. Where a split names no usable helper, no helper comes out, or no solution, that is the end.
+`MOST_ASKS` inferences. Where a split names no usable helper, no helper comes out, or no solution, that is the end; but
+a split that solves the task instead, as small models do, is proposed as it is.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def next_actions(problem: Problem, prompts: Prompts, steps: Sequence[Step], pare
         return [Ask(messages, None, Sampling(seed=seed), parent, "subtask", check=False, note="split")]
     split, *later = steps
     parts = parse_parts(split.response, {name for name in (problem.entry_point, problem.alias) if name})
+    if not later and not parts and (solution := _whole(split.response, problem.entry_point)):
+        return [Propose(solution, (split.index,), note="whole")]
     if not later:
         return [
             Ask(
@@ -71,7 +74,7 @@ def next_actions(problem: Problem, prompts: Prompts, steps: Sequence[Step], pare
             for number, part in enumerate(parts, 1)
         ]
     helpers = {
-        part.name: code for part, step in zip(parts, later, strict=False) if (code := _helper(step.response, part.name))
+        part.name: code for part, step in zip(parts, later, strict=False) if (code := _whole(step.response, part.name))
     }
     if not helpers:
         return []
@@ -128,8 +131,8 @@ def _missing(code: str) -> set[str]:
     return free_names(tree) - defined_names(tree.body)
 
 
-def _helper(response: str, name: str) -> str | None:
-    """The helper in a model's answer, if it is whole."""
+def _whole(response: str, name: str | None) -> str | None:
+    """The code in a model's answer, if it parses and defines `name`."""
     code = extract_code(response, name)
     try:
         return code if code and name in defined_names(parse(code).body) else None
