@@ -203,7 +203,7 @@ class Completion:
     tokens_out: int | None = None
     """Tokens generated, reasoning included, by the server's counter."""
     reasoning_tokens: int | None = None
-    """Of `tokens_out`, those of the reasoning, counted as streamed pieces."""
+    """Of `tokens_out`, those of the reasoning, by its share of the streamed pieces."""
     finish: Literal["stop", "length", "unknown"] = "unknown"
     """Why it ended: by itself, or at the limit of tokens."""
     started: float = 0.0

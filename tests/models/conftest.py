@@ -1,13 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from smallenough.models.ollama import OllamaClient
 from smallenough.records import Message, Request, Sampling
-from tests.servers.faulty import FaultyServer
+from tests.servers import faulty as program
+from tests.servers.faulty import Fault, FaultyServer
 
 
 class Connect(Protocol):
@@ -37,6 +43,23 @@ def connect() -> Iterator[Connect]:
 @pytest.fixture
 def faulty(server: FaultyServer, connect: Connect) -> OllamaClient:
     return connect(server.url)
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Callable[[Fault], str]]:
+    """Starts servers in processes of their own, which fail each request in one way; gives their URLs."""
+    with ExitStack() as running:
+
+        def start(fault: Fault) -> str:
+            answers = tmp_path / f"{fault}.jsonl"
+            answers.write_text(json.dumps({"match": "", "answer": "", "fault": fault}), "utf-8")
+            command = [sys.executable, program.__file__, "--answers", str(answers)]
+            process = running.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            running.callback(process.terminate)
+            assert process.stdout is not None
+            return process.stdout.readline().strip()
+
+        yield start
 
 
 @pytest.fixture

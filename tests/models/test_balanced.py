@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +12,7 @@ from smallenough.protocols import ModelClient
 from smallenough.records import Request, replace
 from tests.contracts.model_client_contract import ModelClientContract
 from tests.models.conftest import Connect
-from tests.servers.faulty import Answer, FaultyServer, Model
+from tests.servers.faulty import Answer, Fault, FaultyServer, Model
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def other() -> Iterator[FaultyServer]:
 
 @pytest.fixture
 def both(server: FaultyServer, other: FaultyServer, connect: Connect) -> BalancedClient:
-    return BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)])
+    return BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)], retries=0)
 
 
 class TestBalanced(ModelClientContract):
@@ -96,6 +96,70 @@ def test_all_failures_are_told(server: FaultyServer, other: FaultyServer, both: 
         both.generate(hello)
 
 
+def test_all_servers_are_asked_again_when_all_have_failed(
+    server: FaultyServer, other: FaultyServer, connect: Connect, hello: Request
+) -> None:
+    client = BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)])
+    server.program(*[Answer(status=503, error="starting")] * 2)
+    other.program(*[Answer(fault="reset")] * 2)
+    completion = client.generate(hello)
+    assert (completion.text, completion.retries) == ("Hello there", 4)
+
+
+def test_cancel_ends_the_pause_before_all_are_asked_again(
+    server: FaultyServer, other: FaultyServer, connect: Connect, hello: Request
+) -> None:
+    client = BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)], retries=100)
+    server.state.answer = other.state.answer = lambda _: Answer(status=503, error="starting")
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(client.generate, replace(hello, deadline=None))
+        with server.state.changed:
+            assert server.state.changed.wait_for(lambda: asked(server) == 3, 10)
+        started = time.monotonic()
+        client.cancel()
+        with pytest.raises(ModelUnavailable, match="cancelled"):
+            running.result(5)
+    assert time.monotonic() - started < 1.0
+
+
+def test_a_server_that_hangs_is_put_aside_and_its_request_goes_on(
+    server: FaultyServer, other: FaultyServer, connect: Connect, hello: Request
+) -> None:
+    client = BalancedClient([connect(server.url, retries=0, patience=2.0), connect(other.url, retries=0)])
+    server.program(Answer(fault="freeze"))
+    completion = client.generate(hello)
+    assert (completion.text, completion.retries, completion.server) == ("Hello there", 1, other.url)
+    assert [client.generate(hello).server for _ in range(2)] == [other.url] * 2
+    assert asked(server) == 1
+
+
+def test_a_server_whose_processes_do_nothing_leaves_time_for_another_one(
+    other: FaultyServer, apart: Callable[[Fault], str], connect: Connect, hello: Request
+) -> None:
+    client = BalancedClient([connect(apart("hang"), retries=0), connect(other.url, retries=0)])
+    completion = client.generate(replace(hello, deadline=4.0))
+    assert (completion.retries, completion.server) == (1, other.url)
+
+
+def test_a_server_that_said_nothing_until_the_deadline_is_put_aside(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.program(Answer(fault="hang"))
+    with pytest.raises(ModelTimeout):
+        both.generate(replace(hello, deadline=0.3))
+    assert [both.generate(hello).server for _ in range(3)] == [other.url] * 3
+
+
+def test_a_server_that_was_slow_is_not_put_aside(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.program(Answer("Hello", fault="hang midway"))
+    with pytest.raises(ModelTimeout):
+        both.generate(replace(hello, deadline=0.3))
+    other.program(Answer(status=503, error="starting"))
+    assert [both.generate(hello).server for _ in range(3)] == [server.url] * 3
+
+
 def test_the_deadline_covers_all_servers(
     server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
 ) -> None:
@@ -131,6 +195,32 @@ def test_unloading_is_for_all(server: FaultyServer, other: FaultyServer, both: B
     other.state.loaded.append("smollm2:135m")
     both.unload("smollm2:135m")
     assert server.state.loaded == other.state.loaded == []
+
+
+def test_unloading_needs_only_one_server_that_answers(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    server.state.loaded.append("smollm2:135m")
+    other.state.loaded.append("smollm2:135m")
+    server.state.refusals.append(503)
+    both.unload("smollm2:135m")
+    assert (server.state.loaded, other.state.loaded) == (["smollm2:135m"], [])
+    assert both.generate(hello).server == other.url
+    server.state.refusals.append(503)
+    other.state.refusals.append(0)
+    with pytest.raises(ModelUnavailable, match=r"no server is available: .*not now; .*broke off"):
+        both.unload("smollm2:135m")
+
+
+def test_questions_are_asked_again(server: FaultyServer, other: FaultyServer, connect: Connect) -> None:
+    client = BalancedClient([connect(server.url, retries=0), connect(other.url, retries=0)])
+    server.state.loaded.append("smollm2:135m")
+    server.state.refusals.extend([503, 0])
+    assert client.describe("smollm2:135m").digest == "d" * 64
+    server.state.refusals.append(503)
+    other.state.refusals.append(503)
+    client.unload("smollm2:135m")
+    assert server.state.loaded == []
 
 
 def test_it_needs_a_server() -> None:

@@ -17,7 +17,9 @@ from smallenough.errors import (
     ModelUnavailable,
     SmallenoughError,
 )
+from smallenough.models.flight import Flight
 from smallenough.models.ollama import OllamaClient
+from smallenough.models.retrying import RETRIES, retrying
 from smallenough.records import Completion, Request, Sampling, replace
 from tests.models.conftest import Connect
 from tests.servers.faulty import Answer, Fault, FaultyServer, Model
@@ -138,6 +140,120 @@ def test_a_deadline_covers_all_tries(server: FaultyServer, hello: Request, conne
         client.generate(replace(hello, deadline=0.8))
     assert 0.75 <= time.monotonic() - started < 1.6
     assert server.state.requests["/api/chat"] > 1
+
+
+def test_a_server_that_hangs_is_asked_again(server: FaultyServer, hello: Request, connect: Connect) -> None:
+    server.program(Answer(fault="freeze"))
+    completion = connect(server.url, patience=2.0).generate(hello)
+    assert (completion.text, completion.retries) == ("Hello there", 1)
+    assert server.state.requests["/api/chat"] == 2
+    server.program(*[Answer(fault="freeze")] * 2)
+    with pytest.raises(
+        ModelUnavailable, match=r"hangs: not a byte for 1(\.\d+)? s, and no answer to another question; restart"
+    ):
+        connect(server.url, retries=1, patience=2.0).generate(hello)
+
+
+def test_a_server_whose_processes_do_nothing_hangs_though_it_answers_questions(
+    apart: Callable[[Fault], str], hello: Request, connect: Connect
+) -> None:
+    client = connect(apart("hang"), retries=0)
+    started = time.monotonic()
+    with pytest.raises(
+        ModelUnavailable, match=r"hangs: not a byte for 2(\.\d+)? s, and its processes do nothing; restart"
+    ):
+        client.generate(replace(hello, deadline=4.0))
+    assert 1.9 <= time.monotonic() - started < 3.0
+
+
+def test_a_server_that_computes_has_all_the_time_that_there_is(
+    apart: Callable[[Fault], str], hello: Request, connect: Connect
+) -> None:
+    with pytest.raises(ModelTimeout, match=r"within 3 s; --timeout SECONDS gives it more"):
+        connect(apart("toil"), patience=2.0).generate(replace(hello, deadline=3.0))
+
+
+@pytest.mark.parametrize("deadline", [None, 60.0])
+def test_a_server_that_is_slow_and_alive_is_waited_for(
+    server: FaultyServer, hello: Request, connect: Connect, deadline: float | None
+) -> None:
+    server.program(Answer("late", delay=2.5, gap=1.2, cuts=2))
+    completion = connect(server.url, patience=2.0).generate(replace(hello, deadline=deadline))
+    assert (completion.text, completion.retries) == ("late", 0)
+    assert server.state.requests == {"/api/chat": 1, "/api/version": 3}
+
+
+def test_a_restart_of_the_server_is_outlived(hello: Request) -> None:
+    with FaultyServer() as server:
+        port = int(server.url.rpartition(":")[2])
+    restarted: list[FaultyServer] = []
+    timer = threading.Timer(3.0, lambda: restarted.append(FaultyServer(port=port).start()))
+    timer.start()
+    client = OllamaClient(server.url)
+    try:
+        assert client.generate(hello).retries >= 3
+    finally:
+        timer.join()
+        restarted[0].stop()
+        client.close()
+
+
+def test_all_pauses_outlive_ten_seconds_and_a_deadline_cuts_them_short() -> None:
+    paused: list[float] = []
+
+    class Recorder(Flight):
+        def pause(self, seconds: float) -> None:
+            paused.append(seconds)
+
+    def fail() -> None:
+        raise ModelUnavailable("starting")
+
+    with pytest.raises(ModelUnavailable):
+        retrying(Recorder(), RETRIES, [])(fail)
+    assert 12 < sum(paused) < 20
+    assert paused == sorted(paused)
+    started = time.monotonic()
+    Flight(0.1).pause(5.0)
+    assert time.monotonic() - started < 1.0
+
+
+def test_questions_are_asked_again(server: FaultyServer, faulty: OllamaClient) -> None:
+    server.state.loaded.append("smollm2:135m")
+    calls: list[Callable[[], object]] = [
+        lambda: faulty.describe("smollm2:135m").digest,
+        faulty.health,
+        faulty.list_models,
+        faulty.loaded,
+        lambda: faulty.unload("smollm2:135m"),
+    ]
+    for call, refusal in zip(calls, (503, 0, 503, 0, 503), strict=True):
+        server.state.refusals.append(refusal)
+        call()
+    assert server.state.loaded == []
+    server.state.refusals.extend([503, 0, 500])
+    with pytest.raises(ModelUnavailable, match=r"failed \(500\): not now"):
+        faulty.describe("smollm2:135m")
+
+
+def test_a_question_that_nobody_answers_is_asked_again_and_then_told(server: FaultyServer, connect: Connect) -> None:
+    client = connect(server.url, patience=2.0)
+    server.state.frozen = True
+    words = r"does not answer: .*within 2 s; before that, .* hangs: not a byte for 1(\.\d+)? s"
+    try:
+        for call in (client.health, lambda: client.unload("smollm2:135m")):
+            with pytest.raises(ModelUnavailable, match=words):
+                call()
+    finally:
+        with server.state.changed:
+            server.state.frozen = False
+            server.state.changed.notify_all()
+    assert server.state.requests == {"/api/version": 2, "/api/generate": 2}
+
+
+def test_sizes_that_are_no_numbers_are_not_known(server: FaultyServer, faulty: OllamaClient) -> None:
+    server.state.models = {size: Model(parameter_size=size) for size in ("1.2.3M", "134.52M", "7B", "big")}
+    sizes = {info.name: info.parameters for info in faulty.list_models()}
+    assert sizes == {"1.2.3M": None, "134.52M": 134_520_000, "7B": 7_000_000_000, "big": None}
 
 
 def test_an_answer_that_is_whole_counts_though_the_stream_stays_open(
@@ -316,6 +432,13 @@ def test_reasoning_is_apart_and_counted(
     completion = faulty.generate(hello)
     assert (completion.text, completion.reasoning) == ("the answer", "so be it")
     assert completion.reasoning_tokens == 2 + ("nk>" in answer.pieces)
+
+
+def test_reasoning_has_its_pieces_share_of_the_tokens(
+    server: FaultyServer, faulty: OllamaClient, hello: Request
+) -> None:
+    server.program(Answer(thinking=["so be ", "it"], pieces=["the ", "answer"], tokens=9))
+    assert faulty.generate(hello).reasoning_tokens == 4
 
 
 def test_pulling_tells_its_progress(server: FaultyServer, faulty: OllamaClient) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallenough.models.reasoning import separate
+from smallenough.models.reasoning import reasoning_tokens, separate
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,24 @@ def test_pieces_of_the_reasoning_are_counted_with_its_tags() -> None:
     assert separate(["a", "", " b</thi", "nk>an", "swer"]).reasoning_pieces == 3
     assert separate(["<think>", "a", "b"]).reasoning_pieces == 3
     assert separate(["a", "b"]).reasoning_pieces == 0
+
+
+@given(st.integers(1, 500), st.integers(0, 500), st.integers(-10, 2000))
+def test_reasoning_s_tokens_are_its_pieces_where_each_is_a_token(pieces: int, thinking: int, more: int) -> None:
+    thinking = min(thinking, pieces)
+    tokens = max(0, pieces + more)
+    counted = reasoning_tokens(tokens, thinking, pieces)
+    assert counted is not None
+    assert 0 <= counted <= tokens
+    if thinking == pieces:
+        assert counted == tokens
+    elif more in (0, 1):
+        assert counted == thinking
+
+
+def test_tokens_that_nobody_counted_are_not_known() -> None:
+    assert reasoning_tokens(None, 3, 7) is None
+    assert reasoning_tokens(None, 0, 7) == reasoning_tokens(0, 0, 0) == 0
 
 
 OUTPUTS = st.lists(

@@ -5,7 +5,8 @@ quick stand-in for measuring everything around a model:
 
     python tests/servers/faulty.py --port 0 --delay 0.02 --answers FILE.jsonl
 
-prints its URL, and answers by the first line {"match": "…", "answer": "…"} whose match stands in the prompt.
+prints its URL, and answers by the first line {"match": "…", "answer": "…"} whose match stands in the prompt; such a
+line may also have a `fault`.
 It knows no more of Ollama than its clients need, and generates nothing.
 """
 
@@ -27,8 +28,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-Fault = Literal["hang", "hang midway", "hang after done", "reset", "half JSON", "not JSON", "no done", "error line"]
-"""What goes wrong, after the first piece; `hang` and, where there are no pieces, `reset`: before the answer's head."""
+Fault = Literal[
+    "hang",
+    "hang midway",
+    "hang after done",
+    "freeze",
+    "toil",
+    "reset",
+    "half JSON",
+    "not JSON",
+    "no done",
+    "error line",
+]
+"""What goes wrong, after the first piece; `hang`, `freeze`, `toil` and, where there are no pieces, `reset`: before the
+answer's head. In a `freeze` the server answers nobody, until the client gives up; to `toil` is to compute without end.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,8 @@ class Answer:
     status: int = 200
     error: str = ""
     """The server's message, for a status other than 200 and for an `error line`."""
+    tokens: int | None = None
+    """Tokens that it took, as the server counts them; None: one for each piece."""
     fault: Fault | None = None
     done_reason: str = "stop"
 
@@ -70,6 +86,7 @@ class Model:
     quantization: str = "Q4_1"
     family: str = "llama"
     context: int = 8192
+    parameter_size: str = "134.52M"
 
 
 class _Gone(Exception):
@@ -90,6 +107,10 @@ class _State:
     requests: Counter[str] = field(default_factory=Counter)
     bodies: deque[Any] = field(default_factory=lambda: deque(maxlen=1000))
     """What /api/chat was asked, newest last."""
+    refusals: deque[int] = field(default_factory=deque)
+    """Statuses of the next answers to anything but /api/chat and /api/pull; 0: the connection is reset."""
+    frozen: bool = False
+    """Whether it answers nobody."""
     connections: set[socket.socket] = field(default_factory=set)
     accepted: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -125,6 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         state = self.server.state
         state.requests[self.path] += 1
+        self._be_asked()
         if self.path == "/api/version":
             self._json({"version": state.version})
         elif self.path == "/api/tags":
@@ -139,7 +161,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with state.changed:
             state.requests[self.path] += 1
+            state.changed.notify_all()
         name = body.get("model", "")
+        if self.path not in ("/api/chat", "/api/pull"):
+            self._be_asked()
         if self.path == "/api/pull":
             self._pull(state.pulls.get(name))
         elif name not in state.models:
@@ -163,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
             state.bodies.append(body)
             answer = state.programmed.popleft() if state.programmed else None
         answer = answer or state.answer(body)
-        if answer.fault == "hang" or (answer.fault == "reset" and not answer.streamed):
+        if answer.fault in ("hang", "freeze", "toil") or (answer.fault == "reset" and not answer.streamed):
             self._begun()
             self._fail(answer)
         self._wait(answer.delay)
@@ -204,11 +229,14 @@ class _Handler(BaseHTTPRequestHandler):
         """The fault of an answer; what can't go on after it raises _Gone."""
         if answer.fault in ("hang", "hang midway", "hang after done"):
             self._wait(None)
+        elif answer.fault == "freeze":
+            self._freeze()
+        elif answer.fault == "toil":
+            while True:
+                self._wait(0.001)
+                sum(range(100_000))
         elif answer.fault == "reset":
-            # With this option, close() sends a reset instead of an orderly end.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-            raise _Gone
+            self._reset()
         elif answer.fault == "half JSON":
             self.wfile.write(_chunk(b'{"model":"m","message":{"role":"assist') + _END)
         elif answer.fault == "not JSON":
@@ -217,6 +245,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(_chunk(_line({"error": answer.error})) + _END)
         elif answer.fault == "no done":
             self.wfile.write(_END)
+
+    def _freeze(self) -> None:
+        state = self.server.state
+        with state.changed:
+            state.frozen = True
+        try:
+            self._wait(None)
+        finally:
+            with state.changed:
+                state.frozen = False
+                state.changed.notify_all()
+
+    def _be_asked(self) -> None:
+        """Fails as it was told, instead of answering a question about the server itself."""
+        state = self.server.state
+        with state.changed:
+            state.changed.wait_for(lambda: not state.frozen)
+            status = state.refusals.popleft() if state.refusals else None
+        if status == 0:
+            self._reset()
+        elif status is not None:
+            self._json({"error": "not now"}, status)
+            raise _Gone
+
+    def _reset(self) -> None:
+        # With this option, close() sends a reset instead of an orderly end.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        raise _Gone
 
     def _pull(self, lines: Sequence[Mapping[str, Any]] | None) -> None:
         if lines is None:
@@ -267,7 +324,7 @@ def _chunk(data: bytes) -> bytes:
 
 def _last_line(answer: Answer, body: Mapping[str, Any]) -> dict[str, Any]:
     tokens_in = sum(len(message["content"]) for message in body["messages"]) // 4
-    tokens_out = len(answer.thinking) + len(answer.streamed)
+    tokens_out = len(answer.thinking) + len(answer.streamed) if answer.tokens is None else answer.tokens
     prompt, generating = int(answer.delay * 1e9), int(answer.gap * max(tokens_out - 1, 0) * 1e9)
     return {
         "model": body["model"],
@@ -285,7 +342,7 @@ def _last_line(answer: Answer, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _listed(name: str, model: Model) -> dict[str, Any]:
-    details = {"family": model.family, "parameter_size": "134.52M", "quantization_level": model.quantization}
+    details = {"family": model.family, "parameter_size": model.parameter_size, "quantization_level": model.quantization}
     return {"name": name, "model": name, "size": model.size, "digest": model.digest, "details": details}
 
 
@@ -365,13 +422,13 @@ class FaultyServer:
 
 
 def answers_from(path: Path, delay: float = 0.0, cuts: int = 8) -> Callable[[Mapping[str, Any]], Answer]:
-    """Answers by the first line of `path` whose `match` stands in the prompt."""
+    """Answers, or fails, by the first line of `path` whose `match` stands in the prompt."""
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
 
     @lru_cache(4096)
     def find(prompt: str) -> Answer:
-        text = next((line["answer"] for line in lines if line["match"] in prompt), "I do not know.")
-        return Answer(text, delay=delay, cuts=cuts)
+        line: dict[str, Any] = next((one for one in lines if one["match"] in prompt), {"answer": "I do not know."})
+        return Answer(line["answer"], delay=delay, cuts=cuts, fault=line.get("fault"))
 
     return lambda body: find("\n".join(message["content"] for message in body["messages"]))
 

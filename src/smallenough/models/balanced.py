@@ -1,8 +1,9 @@
 """Several servers that hold the same models share the work.
 
 Each request goes to the server with the fewest requests in flight, the first of them on a tie. A server that is
-unavailable is put aside for a while, and its request goes to another one. What a server is good at is not known
-here: servers of different speed share the work by how quickly they finish theirs.
+unavailable or hangs is put aside for a while, and its request goes to another one. When all have failed, they are
+asked again after a pause. What a server is good at is not known here: servers of different speed share the work by how
+quickly they finish theirs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from smallenough.errors import InputError, ModelTimeout, ModelUnavailable
+from smallenough.models.flight import Flight, Flights
+from smallenough.models.retrying import QUESTION_RETRIES, RETRIES, retrying
 from smallenough.protocols import ModelClient, OnToken
 from smallenough.records import Completion, ModelInfo, Request, replace
 
@@ -32,44 +35,35 @@ class BalancedClient:
     """Answers requests with several clients. Safe to call from several threads.
 
     Args:
-        clients: one for each server, each safe to call from several threads.
+        clients: one for each server, each safe to call from several threads; they should not try again themselves
+            while another server may have time.
+        retries: how often all servers are asked again when all have failed.
         aside_seconds: how long a server that was unavailable gets no requests while others are there.
 
     Raises:
         InputError: there is no client.
     """
 
-    def __init__(self, clients: Sequence[ModelClient], *, aside_seconds: float = 30.0) -> None:
+    def __init__(self, clients: Sequence[ModelClient], *, retries: int = RETRIES, aside_seconds: float = 30.0) -> None:
         if not clients:
             raise InputError("no server is named; name at least one with --url")
         self._servers = [_Server(client) for client in clients]
+        self._retries = retries
         self._aside_seconds = aside_seconds
-        self._cancels = 0
+        self._flights = Flights()
         self._lock = threading.Lock()
 
     def generate(self, request: Request, on_token: OnToken | None = None) -> Completion:
-        """Answers one request; its deadline covers all servers that are tried. See `protocols.ModelClient`.
+        """Answers one request; its deadline covers all servers and tries. See `protocols.ModelClient`.
 
         `Completion.retries` counts a server that was unavailable as one failed try.
         """
-        cancels, started = self._cancels, time.monotonic()
         failures: list[ModelUnavailable] = []
-        tried: set[int] = set()
-        while len(tried) < len(self._servers):
-            number = self._choose(tried)
-            tried.add(number)
-            try:
-                completion = self._ask(self._servers[number], self._left(request, started, failures), on_token)
-            except ModelUnavailable as error:
-                if self._cancels != cancels:
-                    raise
-                failures.append(error)
-                self._servers[number].aside_until = time.monotonic() + self._aside_seconds
-            else:
-                return replace(completion, retries=completion.retries + len(failures))
-        if len(failures) == 1:
-            raise failures[0]
-        raise ModelUnavailable("no server is available: " + "; ".join(map(str, failures))) from failures[-1]
+        with self._flights.flight(request.deadline) as flight:
+            completion = retrying(flight, self._retries, [])(
+                lambda: self._ask_in_turn(request, flight, failures, on_token)
+            )
+        return replace(completion, retries=completion.retries + len(failures))
 
     def describe(self, model: str) -> ModelInfo:
         """What is known of `model`, which all servers must hold alike.
@@ -79,7 +73,9 @@ class BalancedClient:
             ModelNotFound: a server does not have it.
             ModelUnavailable: a server does not answer.
         """
-        infos = self._on_all(lambda client: client.describe(model))
+        with self._flights.flight(None) as flight:
+            again = retrying(flight, min(self._retries, QUESTION_RETRIES), [])
+            infos = again(lambda: self._on_all(lambda client: client.describe(model)))
         if len({info.digest for info in infos}) > 1:
             held = ", ".join(f"{info.server or 'a server'} has {(info.digest or 'unknown')[:12]}" for info in infos)
             raise InputError(f"the servers hold different models as {model!r}: {held}; pull it again on each")
@@ -97,13 +93,21 @@ class BalancedClient:
 
     def cancel(self) -> None:
         """Stops every request in flight on every server."""
-        self._cancels += 1
+        self._flights.cancel()
         for server in self._servers:
             server.client.cancel()
 
     def unload(self, model: str) -> None:
-        """Frees what `model` occupies on every server, and returns when it is gone from all."""
-        self._on_all(lambda client: client.unload(model))
+        """Frees what `model` occupies on every server that answers, and returns when it is gone from these.
+
+        A server that does not answer is put aside.
+
+        Raises:
+            ModelUnavailable: none of them answers.
+            ModelError: a server still has it loaded.
+        """
+        with self._flights.flight(None) as flight:
+            retrying(flight, self._retries, [])(lambda: self._unload(model))
 
     def close(self) -> None:
         """Closes every client."""
@@ -121,23 +125,80 @@ class BalancedClient:
             self._servers[number].in_flight += 1
         return number
 
+    def _ask_in_turn(
+        self, request: Request, flight: Flight, failures: list[ModelUnavailable], on_token: OnToken | None
+    ) -> Completion:
+        """The answer of the first server that is not unavailable; adds to `failures` those that are."""
+        tried: set[int] = set()
+        found: list[ModelUnavailable] = []
+        while len(tried) < len(self._servers):
+            left = self._left(request, flight, failures)
+            number = self._choose(tried)
+            tried.add(number)
+            try:
+                return self._ask(self._servers[number], left, on_token)
+            except ModelUnavailable as error:
+                if flight.cancelled:
+                    raise
+                found.append(error)
+                failures.append(error)
+                self._put_aside(self._servers[number])
+        raise _all_of(found)
+
     def _ask(self, server: _Server, request: Request, on_token: OnToken | None) -> Completion:
+        heard = threading.Event()
+
+        def told() -> None:
+            heard.set()
+            if on_token is not None:
+                on_token()
+
         try:
-            completion = server.client.generate(request, on_token)
+            completion = server.client.generate(request, told)
+        except ModelTimeout:
+            if not heard.is_set():  # It may hang, and others have time.
+                self._put_aside(server)
+            raise
         finally:
             with self._lock:
                 server.in_flight -= 1
         server.aside_until = 0.0
         return completion
 
-    def _left(self, request: Request, started: float, failures: Sequence[ModelUnavailable]) -> Request:
-        if request.deadline is None or not failures:
+    def _put_aside(self, server: _Server) -> None:
+        server.aside_until = time.monotonic() + self._aside_seconds
+
+    def _left(self, request: Request, flight: Flight, failures: Sequence[ModelUnavailable]) -> Request:
+        """The request with the time that is left for it."""
+        if flight.cancelled:
+            raise ModelUnavailable(f"the request for {request.model} was cancelled")
+        if flight.deadline is None or not failures:
             return request
-        left = request.deadline - (time.monotonic() - started)
-        if left <= 0:
+        if flight.expired:
             raise ModelTimeout(f"{request.model}: no answer within {request.deadline:g} s; before that, {failures[-1]}")
-        return replace(request, deadline=left)
+        return replace(request, deadline=flight.deadline - time.monotonic())
+
+    def _unload(self, model: str) -> None:
+        def unload(client: ModelClient) -> ModelUnavailable | None:
+            try:
+                client.unload(model)
+            except ModelUnavailable as error:
+                return error
+            return None
+
+        failures = self._on_all(unload)
+        for server, failure in zip(self._servers, failures, strict=True):
+            if failure is not None:
+                self._put_aside(server)
+        if None not in failures:
+            raise _all_of([failure for failure in failures if failure is not None])
 
     def _on_all(self, act: Callable[[ModelClient], _Result]) -> list[_Result]:
         with ThreadPoolExecutor(len(self._servers)) as threads:
             return list(threads.map(act, [server.client for server in self._servers]))
+
+
+def _all_of(failures: Sequence[ModelUnavailable]) -> ModelUnavailable:
+    if len(failures) == 1:
+        return failures[0]
+    return ModelUnavailable("no server is available: " + "; ".join(map(str, failures)))

@@ -1,50 +1,36 @@
 """Models on an Ollama server, by the `ollama` package.
 
 Answers are streamed inside, so that deadlines and `cancel` hold at any moment (see `wire`). What is transient is
-tried again: a refused or reset connection, a 5xx or 429, half an answer. Tokens and durations are the server's own
-counters; the time to the first token is measured here. The server's processes are found only on this machine.
+tried again: a refused or reset connection, a 5xx or 429, half an answer, a server that hangs (see `liveness`). Tokens
+and durations are the server's own counters; the time to the first token is measured here. The server's processes are
+found only on this machine.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
-import http.client
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar
 
-import httpx
-import ollama
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
-
-from smallenough.errors import ModelError, ModelNotFound, ModelOutOfMemory, ModelTimeout, ModelUnavailable
-from smallenough.models.local import server_processes, server_url
-from smallenough.models.reasoning import separate
-from smallenough.models.wire import Flight, Unreachable, Wire
+from smallenough.errors import ModelError, ModelNotFound, ModelTimeout
+from smallenough.models.flight import Flight
+from smallenough.models.ollama_server import OllamaServer, drain, pieces_of, tagged
+from smallenough.models.reasoning import reasoning_tokens, separate
+from smallenough.models.retrying import QUESTION_RETRIES, RETRIES, retrying
 from smallenough.protocols import OnToken
 from smallenough.records import Completion, Message, ModelInfo, Request, Sampling
 
 OnProgress: TypeAlias = Callable[[str, int | None, int | None], None]
 """Told while a model is pulled: what is being done, and bytes done and in all, where the server says."""
 
-_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
 
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 _FINISH: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
-
-_OUT_OF_MEMORY = re.compile(
-    r"more system memory|out of memory|(not enough|insufficient) (\w+ )?memory|failed to allocate|unable to allocate"
-    r"|allocation failed|cudaMalloc failed|signal: killed",
-    re.IGNORECASE,
-)
-
-
-class _Garbled(Exception):
-    """What arrived is not what Ollama answers."""
 
 
 class OllamaClient:
@@ -53,47 +39,36 @@ class OllamaClient:
     Args:
         url: the server, as `OLLAMA_HOST` is written; None: that variable, else http://127.0.0.1:11434.
         retries: further tries for what is transient.
-        patience: seconds that a question about the server itself (not a generation) may take.
+        patience: seconds that a question about the server itself (not a generation) may take, and in which a server
+            that says nothing has to show a sign of life.
 
     Raises:
         InputError: `url` has no meaning as an address.
     """
 
-    def __init__(self, url: str | None = None, *, retries: int = 3, patience: float = 30.0) -> None:
-        self.url = server_url(url)
+    def __init__(self, url: str | None = None, *, retries: int = RETRIES, patience: float = 30.0) -> None:
+        self._server = OllamaServer(url, patience)
         self._retries = retries
-        self._patience = patience
-        self._wire = Wire(self.url)
-        self._client = ollama.Client(self.url, transport=self._wire)
+        self.url = self._server.url
 
     def generate(self, request: Request, on_token: OnToken | None = None) -> Completion:
-        """Answers one request; its deadline covers all tries. See `protocols.ModelClient`."""
+        """Answers one request; its deadline covers all tries. See `protocols.ModelClient`.
+
+        A server that is slow but alive has all of that time; one that hangs is given up earlier, and asked again.
+        """
         failures: list[str] = []
-
-        def failed(state: RetryCallState) -> None:
-            failures.append(str(state.outcome.exception()) if state.outcome else "")
-
-        with self._wire.flight(request.deadline) as flight:
-            retrying = Retrying(
-                stop=stop_after_attempt(self._retries + 1),
-                wait=wait_exponential(multiplier=0.2, max=8.0) + wait_random(0.0, 0.2),
-                # A cancelled request is unavailable too, for good.
-                retry=retry_if_exception(lambda error: isinstance(error, ModelUnavailable) and not flight.cancelled),
-                before_sleep=failed,
-                sleep=flight.pause,
-                reraise=True,
-            )
+        with self._server.wire.flight(request.deadline) as flight:
             try:
-                return retrying(lambda: self._try(request, flight, on_token, len(failures)))
+                return retrying(flight, self._retries, failures)(
+                    lambda: self._try(request, flight, on_token, len(failures))
+                )
             except ModelTimeout as error:
-                if not failures:
-                    raise
-                raise ModelTimeout(f"{error}; before that, {failures[-1]}") from error
+                before = f"; before that, {failures[-1]}" if failures else ""
+                raise ModelTimeout(f"{error}{before}; --timeout SECONDS gives it more") from error
 
     def describe(self, model: str) -> ModelInfo:
         """What the server says of `model`. See `protocols.ModelClient`."""
-        with self._asking(model):
-            shown = self._client.show(tagged(model))
+        shown = self._ask(lambda _: self._server.api.show(tagged(model)), model)
         listed = next((known for known in self.list_models() if known.name == tagged(model)), None)
         facts = shown.modelinfo or {}
         details = shown.details
@@ -113,35 +88,26 @@ class OllamaClient:
 
     def processes(self) -> Sequence[int] | None:
         """The server's process on this machine (its runners are its children); None: elsewhere, or hidden."""
-        return server_processes(self.url, "ollama")
+        return self._server.processes()
 
     def cancel(self) -> None:
         """Stops every request in flight; the server sees the connections close, and stops generating."""
-        self._wire.cancel()
+        self._server.wire.cancel()
 
     def unload(self, model: str) -> None:
         """Frees what `model` occupies, and returns when the server no longer lists it as loaded.
+
+        What is transient is tried again as for a request: a server that restarts has nothing loaded.
 
         Raises:
             ModelUnavailable: no server answers.
             ModelError: it is still loaded after the client's patience.
         """
-        name = tagged(model)
-        with self._asking(model) as flight:
-            self._client.generate(model=name, keep_alive=0)
-            pause = 0.02
-            while any(found.model == name for found in self._client.ps().models):
-                flight.pause(pause)
-                pause = min(2 * pause, 0.5)
-                if flight.expired:
-                    raise ModelError(
-                        f"{model} is still loaded on {self.url} {self._patience:g} s after it was to be unloaded;"
-                        f" another program may be using it: see `ollama ps`"
-                    )
+        self._server.ask(lambda flight: self._unload(model, flight), self._retries, model)
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
-        self._wire.close()
+        self._server.wire.close()
 
     def health(self) -> str:
         """The server's version.
@@ -149,10 +115,7 @@ class OllamaClient:
         Raises:
             ModelUnavailable: no Ollama server answers.
         """
-        with self._asking():
-            response = self._wire.handle_request(httpx.Request("GET", f"{self.url}/api/version"))
-            with contextlib.closing(response):
-                return str(json.loads(response.read())["version"])
+        return self._ask(lambda _: str(json.loads(self._server.version())["version"]))
 
     def list_models(self) -> list[ModelInfo]:
         """The models that the server has.
@@ -160,8 +123,6 @@ class OllamaClient:
         Raises:
             ModelUnavailable: no server answers.
         """
-        with self._asking():
-            models = self._client.list().models
         return [
             ModelInfo(
                 name=found.model or "",
@@ -173,7 +134,7 @@ class OllamaClient:
                 family=found.details.family if found.details else None,
                 server=self.url,
             )
-            for found in models
+            for found in self._ask(lambda _: self._server.api.list().models)
         ]
 
     def loaded(self) -> list[str]:
@@ -182,8 +143,7 @@ class OllamaClient:
         Raises:
             ModelUnavailable: no server answers.
         """
-        with self._asking():
-            return [found.model or "" for found in self._client.ps().models]
+        return [found.model or "" for found in self._ask(lambda _: self._server.api.ps().models)]
 
     def pull(self, model: str, on_progress: OnProgress | None = None) -> None:
         """Has the server fetch `model`; takes as long as it takes, `cancel` stops it.
@@ -193,9 +153,9 @@ class OllamaClient:
             ModelUnavailable: no server answers, or it can't reach its registry.
         """
         try:
-            with self._wire.flight(None) as flight, self._mapped(model, flight):
+            with self._server.wire.flight(None) as flight, self._server.mapped(model, flight):
                 status = None
-                with contextlib.closing(_pieces(self._client.pull(tagged(model), stream=True))) as steps:
+                with contextlib.closing(pieces_of(self._server.api.pull(tagged(model), stream=True))) as steps:
                     for step in steps:
                         status = step.status
                         if on_progress is not None:
@@ -207,19 +167,35 @@ class OllamaClient:
                 f"{self.url} finds no model {model!r} to pull; look for its name on ollama.com"
             ) from error
 
+    def _ask(self, question: Callable[[Flight], _Result], model: str = "") -> _Result:
+        return self._server.ask(question, min(self._retries, QUESTION_RETRIES), model)
+
+    def _unload(self, model: str, flight: Flight) -> None:
+        name, pause = tagged(model), 0.02
+        self._server.api.generate(model=name, keep_alive=0)
+        while any(found.model == name for found in self._server.api.ps().models):
+            flight.pause(pause)
+            pause = min(2 * pause, 0.5)
+            if flight.expired:
+                raise ModelError(
+                    f"{model} is still loaded on {self.url} {self._server.patience:g} s after it was to be unloaded;"
+                    f" another program may be using it: see `ollama ps`"
+                )
+
     def _try(self, request: Request, flight: Flight, on_token: OnToken | None, retries: int) -> Completion:
-        with self._mapped(request.model, flight, request.deadline):
+        with self._server.mapped(request.model, flight, request.deadline):
+            self._server.listen(flight)
             pieces: list[str] = []
             thoughts: list[str] = []
             first: float | None = None
             started, clock = time.time(), time.perf_counter()
-            stream = self._client.chat(
+            stream = self._server.api.chat(
                 model=tagged(request.model),
                 messages=_messages(request.messages),
                 options=_options(request.sampling),
                 stream=True,
             )
-            with contextlib.closing(_pieces(stream)) as parts:
+            with contextlib.closing(pieces_of(stream)) as parts:
                 for part in parts:
                     thought = getattr(part.message, "thinking", None)
                     if thought:
@@ -232,17 +208,18 @@ class OllamaClient:
                             on_token()
                     if part.done:
                         seconds = time.perf_counter() - clock
-                        _drain(parts, flight)
+                        drain(parts, flight)
                         break
                 else:
                     raise ConnectionResetError("the stream ended before the answer did")
         separated = separate(pieces)
+        thinking = len(thoughts) + separated.reasoning_pieces
         return Completion(
             text=separated.text,
             reasoning="\n\n".join(filter(None, ["".join(thoughts).strip(), separated.reasoning])),
             tokens_in=part.prompt_eval_count,
             tokens_out=part.eval_count,
-            reasoning_tokens=len(thoughts) + separated.reasoning_pieces,
+            reasoning_tokens=reasoning_tokens(part.eval_count, thinking, len(thoughts) + len(pieces)),
             finish=_FINISH.get(part.done_reason or "", "unknown"),
             started=started,
             seconds=seconds,
@@ -253,98 +230,6 @@ class OllamaClient:
             retries=retries,
             server=self.url,
         )
-
-    @contextlib.contextmanager
-    def _asking(self, model: str = "") -> Iterator[Flight]:
-        """A question about the server itself: no retries, and the client's patience as deadline."""
-        with self._wire.flight(self._patience) as flight:
-            try:
-                with self._mapped(model, flight, self._patience), _parsing():
-                    yield flight
-            except ModelTimeout as error:
-                raise ModelUnavailable(f"the server at {self.url} does not answer: {error}") from error
-
-    @contextlib.contextmanager
-    def _mapped(self, model: str, flight: Flight, seconds: float | None = None) -> Iterator[None]:
-        """What the wire or the package raises becomes one of smallenough's errors."""
-        try:
-            yield
-        except (ollama.ResponseError, OSError, http.client.HTTPException, httpx.HTTPError, _Garbled) as error:
-            if flight.cancelled:
-                raise ModelUnavailable(f"the request to {self.url} was cancelled") from error
-            if isinstance(error, ollama.ResponseError):
-                raise self._refusal(model, error.error, error.status_code, flight) from error
-            if flight.expired:
-                raise ModelTimeout(f"{model or self.url}: no whole answer within {seconds:g} s") from error
-            if isinstance(error, Unreachable):
-                raise ModelUnavailable(
-                    f"no Ollama server answers at {self.url}; start it with `ollama serve`,"
-                    f" or name another with --url ({error})"
-                ) from error
-            text = f"{type(error).__name__}: {error}".rstrip(": ").removeprefix("_Garbled: ")
-            raise ModelUnavailable(f"the server at {self.url} broke off its answer: {text}") from error
-
-    def _refusal(self, model: str, text: str, status: int, flight: Flight) -> ModelError:
-        """The error for what the server itself reports; a status below 0 is an error within a stream."""
-        if _OUT_OF_MEMORY.search(text):
-            return ModelOutOfMemory(
-                f"{model} does not fit into the memory of the server at {self.url}: {text.strip()};"
-                " stop other programs, or take a smaller model, a stronger quantization or a shorter context"
-            )
-        if ("not found" in text and "model" in text) or "file does not exist" in text:
-            return ModelNotFound(f"{self.url} has no model {model!r}{self._nearest(model, flight)}")
-        if status < 0 or status in (408, 429) or status >= 500:
-            return ModelUnavailable(f"the server at {self.url} failed{_status(status)}: {text.strip()}")
-        return ModelError(f"the server at {self.url} refuses the request{_status(status)}: {text.strip()}")
-
-    def _nearest(self, model: str, flight: Flight) -> str:
-        """What to do about a model that the server does not have, in the time that is left."""
-        mend = f"get it with `ollama pull {model}` or `smallenough models --pull`"
-        left = None if flight.deadline is None else flight.deadline - time.monotonic()
-        try:
-            with self._wire.flight(5.0 if left is None else min(left, 5.0)):
-                names = [found.model or "" for found in self._client.list().models]
-        except (OSError, http.client.HTTPException, httpx.HTTPError, ollama.ResponseError, ValueError):
-            return f"; {mend}"  # The finding stands; only the hint is missing.
-        near = difflib.get_close_matches(model, names, n=1, cutoff=0.4)
-        if near:
-            return f"; did you mean {near[0]!r}? Else {mend}"
-        return f"; it has {', '.join(sorted(names)[:8]) or 'none'}; {mend}"
-
-
-def tagged(model: str) -> str:
-    """`model` with its tag: as for Ollama itself, none means `latest`."""
-    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
-
-
-@contextlib.contextmanager
-def _parsing() -> Iterator[None]:
-    """The package takes an answer's form on trust: what it stumbles over is the server's fault."""
-    try:
-        yield
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise _Garbled(f"not Ollama's JSON ({str(error).splitlines()[0]})") from error
-
-
-def _pieces(stream: Iterator[_Piece]) -> Generator[_Piece, None, None]:
-    """The pieces of a stream, whose connection is given up when the reader stops early."""
-    # The package says Iterator; it is a generator, and only its end closes the connection.
-    with contextlib.closing(cast("Generator[_Piece, None, None]", stream)) as pieces:
-        while True:
-            with _parsing():
-                try:
-                    piece = next(pieces)
-                except StopIteration:
-                    return
-            yield piece
-
-
-def _drain(parts: Iterator[object], flight: Flight) -> None:
-    """Reads to the end of the stream, so that its connection serves again; the answer itself is already whole."""
-    flight.hurry(0.25)
-    with contextlib.suppress(OSError, http.client.HTTPException, httpx.HTTPError, ollama.ResponseError, _Garbled):
-        for _ in parts:
-            pass
 
 
 def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -367,11 +252,7 @@ def _seconds(nanoseconds: int | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e9
 
 
-def _status(status: int) -> str:
-    return f" ({status})" if status > 0 else ""
-
-
 def _count(text: str | None) -> int | None:
     """The number of weights that a size like `134.52M` means."""
-    match = re.fullmatch(r"([\d.]+)\s*([KMBT]?)", text or "")
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMBT]?)", text or "")
     return round(float(match[1]) * _SCALES[match[2]]) if match else None

@@ -46,6 +46,23 @@ def separate(pieces: Sequence[str]) -> Separated:
     return Separated(text, "\n\n".join(filter(None, thoughts)), _pieces_within(pieces, spans))
 
 
+def reasoning_tokens(tokens: int | None, reasoning_pieces: int, pieces: int) -> int | None:
+    """How many of the tokens generated are the reasoning's.
+
+    A server counts tokens as a whole, and streams most of them one a piece: what it holds back or joins makes fewer
+    pieces than tokens. So the reasoning has its pieces' share of the tokens; that an end that is no piece is counted
+    too changes nothing.
+
+    Args:
+        tokens: all that were generated, by the server's counter; None: not known.
+        reasoning_pieces: pieces that belong to the reasoning.
+        pieces: all pieces, none of them empty.
+    """
+    if reasoning_pieces == 0:
+        return 0
+    return None if tokens is None else tokens * reasoning_pieces // pieces
+
+
 def _spans(output: str) -> list[tuple[int, int]]:
     """The stretches of `output` that are reasoning, tags included."""
     spans = []

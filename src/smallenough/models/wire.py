@@ -1,9 +1,10 @@
 """The connections under a model client: every request has a strict deadline and can be cancelled at any moment.
 
 `Wire` is a transport for httpx on the standard library's `http.client`. It owns its sockets, so that a deadline
-holds between connecting, sending and any two bytes that arrive, and so that `Flight.cancel` ends a request from
-another thread by shutting its socket down, which the server notices. It takes less time for an answer than httpx's
-own transport. What fails leaves it as the built-in OSError or `HTTPException`; the client that uses it maps these.
+holds between connecting, sending and any two bytes that arrive, so that a silence is noticed while it lasts (see
+`Flight.listen`), and so that `Flight.cancel` ends a request from another thread by shutting its socket down, which the
+server notices. It takes less time for an answer than httpx's own transport. What fails leaves it as the built-in
+OSError or `HTTPException`; the client that uses it maps these.
 It can't interrupt the look-up of a host's name, nor, before its time is over, an attempt to connect to one of the
 host's addresses. It speaks HTTP/1.1, and to proxies plain HTTP.
 """
@@ -25,6 +26,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from smallenough.models.flight import Flight, Flights, Stalled, Unreachable
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -34,80 +37,8 @@ _CONNECT_SECONDS = 10.0
 _IDLE_CONNECTIONS = 64
 
 
-class Unreachable(ConnectionError):
-    """No connection could be made."""
-
-
-class Flight:
-    """One request on its way, with all its tries: when it must end, and how it is stopped."""
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self.deadline = None if seconds is None else time.monotonic() + seconds
-        self._stopped = threading.Event()
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._stopped.is_set()
-
-    @property
-    def expired(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
-
-    def remaining(self) -> float | None:
-        """Seconds until the deadline; None: there is none.
-
-        Raises:
-            TimeoutError: it has passed.
-            ConnectionAbortedError: the flight was cancelled.
-        """
-        if self._stopped.is_set():
-            raise ConnectionAbortedError("cancelled")
-        if self.deadline is None:
-            return None
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("deadline passed")
-        return left
-
-    def pause(self, seconds: float) -> None:
-        """Waits, but not beyond the deadline, and not after `cancel`."""
-        if self.deadline is not None:
-            seconds = min(seconds, self.deadline - time.monotonic())
-        if seconds > 0:
-            self._stopped.wait(seconds)
-
-    def board(self, sock: socket.socket) -> None:
-        """From now on, `cancel` shuts `sock` down."""
-        with self._lock:
-            self._socket = sock
-        self.remaining()
-
-    def hurry(self, seconds: float) -> None:
-        """Moves the deadline to at most `seconds` from now."""
-        soon = time.monotonic() + seconds
-        self.deadline = soon if self.deadline is None else min(self.deadline, soon)
-
-    def leave(self) -> None:
-        """The socket is no longer this flight's."""
-        with self._lock:
-            self._socket = None
-
-    def cancel(self) -> None:
-        """Ends the flight: what its thread waits for fails at once, and the server sees the connection close."""
-        self._stopped.set()
-        with self._lock:
-            if self._socket is not None:
-                # Already closed by the server: there is nothing left to shut down.
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-
 class _Stream(io.RawIOBase):
-    """What arrives at a socket; each wait for it ends at the deadline of the flight that waits."""
+    """What arrives at a socket; each wait for it ends at the flight's deadline, or when the server seems to hang."""
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
@@ -117,8 +48,16 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         sock, flight = self._connection.socket, self._connection.flight
-        sock.settimeout(flight.remaining())
-        return sock.recv_into(buffer)
+        since = time.monotonic()
+        while True:
+            sock.settimeout(flight.wait())
+            try:
+                return sock.recv_into(buffer)
+            except TimeoutError:
+                reason = flight.doubt(time.monotonic() - since)
+                # What has come while it was doubted counts.
+                if reason and not self._connection.has_input():
+                    raise Stalled(reason) from None
 
 
 class _Guarded:
@@ -149,8 +88,8 @@ class _Connection:
         # http.client asks of its socket only what `_Guarded` has.
         self.http.sock = cast(socket.socket, _Guarded(self))
 
-    def is_stale(self) -> bool:
-        """Whether the server has closed it, or sent what nobody asked for."""
+    def has_input(self) -> bool:
+        """Whether something has arrived, or the server has closed it."""
         poll = select.poll() if hasattr(select, "poll") else None
         if poll is None:
             return bool(select.select([self.socket], [], [], 0)[0])
@@ -197,31 +136,24 @@ class Wire(httpx.BaseTransport):
         self._tls = httpx.create_ssl_context() if self._secure else None
         self._proxy = _environment_proxy(parts.scheme, self._host)
         self._idle: list[_Connection] = []
-        self._flights: set[Flight] = set()
+        self._flights = Flights()
         self._lock = threading.Lock()
         self._here = threading.local()
 
     @contextlib.contextmanager
     def flight(self, seconds: float | None) -> Iterator[Flight]:
         """All requests that this thread sends within belong to one flight, which has `seconds`."""
-        flight = Flight(seconds)
-        with self._lock:
-            self._flights.add(flight)
-        outer = getattr(self._here, "flight", None)
-        self._here.flight = flight
-        try:
-            yield flight
-        finally:
-            self._here.flight = outer
-            with self._lock:
-                self._flights.discard(flight)
+        with self._flights.flight(seconds) as flight:
+            outer = getattr(self._here, "flight", None)
+            self._here.flight = flight
+            try:
+                yield flight
+            finally:
+                self._here.flight = outer
 
     def cancel(self) -> None:
         """Cancels all flights."""
-        with self._lock:
-            flights = list(self._flights)
-        for flight in flights:
-            flight.cancel()
+        self._flights.cancel()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Sends `request` within the current thread's flight, and returns when the answer's head is there."""
@@ -262,7 +194,7 @@ class Wire(httpx.BaseTransport):
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
                 connection = self._connect(flight)
-            elif connection.is_stale():
+            elif connection.has_input():  # Closed, or sent what nobody asked for.
                 connection.close()
                 continue
             try:
