@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smallenough.errors import InputError, ModelNotFound
+from smallenough.errors import InfrastructureError, InputError, ModelError, ModelNotFound
 from smallenough.models.ollama import OllamaClient
 from smallenough.models.replay import RecordingClient, ReplayClient, request_digest
 from smallenough.protocols import ModelClient
@@ -72,8 +72,31 @@ def test_a_changed_request_is_not_answered_by_its_old_key(hello: Request, tmp_pa
     client = ReplayClient.from_file(path)
     assert client.generate(replace(hello, key="any", deadline=None)).text == "old"
     changed = replace(hello, sampling=replace(hello.sampling, seed=8))
-    with pytest.raises(ModelNotFound, match=r"recorded\.jsonl: nothing .* 'arm/hello/0/0', .* nearest key is 'arm/"):
+    with pytest.raises(
+        ModelNotFound, match=r"recorded\.jsonl: nothing .* that key is recorded with another model, other m"
+    ):
         client.generate(changed)
+
+
+def test_a_recording_that_went_away_or_changed_is_an_error_of_ours(hello: Request, tmp_path: Path) -> None:
+    path = tmp_path / "recorded.jsonl"
+    entry = json.dumps({"key": hello.key, "completion": {"text": "old"}})
+    path.write_text("\n" + entry + "\n", "utf-8")
+    client = ReplayClient.from_file(path)
+    path.write_text(entry + "\n", "utf-8")
+    with pytest.raises(ModelError, match=r"recorded\.jsonl: was changed since it was opened"):
+        client.generate(hello)
+    path.unlink()
+    with pytest.raises(ModelError, match=r"recorded\.jsonl: can't be read any more: No such file"):
+        client.generate(hello)
+
+
+def test_a_recording_on_a_full_disk_is_an_error_of_ours(faulty: OllamaClient, hello: Request) -> None:
+    recorder = RecordingClient(faulty, "/dev/full")
+    for call in (lambda: recorder.generate(hello), lambda: recorder.describe(hello.model), recorder.close):
+        with pytest.raises(InfrastructureError, match="/dev/full: can't be written: No space left"):
+            call()
+    recorder.close()
 
 
 def test_an_entry_may_have_a_key_alone(hello: Request, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 `RecordingClient` writes what another client answers to a file, one JSON line for each completion,
 `{"key": …, "digest": …, "completion": {…}}`, and one for each model that is described, `{"info": {…}}`.
-`ReplayClient.from_file` answers by `Request.key`, or, where that key was not recorded, by the digest of model,
-messages and sampling. It returns at once: recorded times are told, not spent. A file is read at each request, never
-held in memory, so it must not change meanwhile.
+`ReplayClient.from_file` answers a request with what was recorded for the same question, which is what the digest of
+model, messages and sampling says: of several such lines with the one that also has the same `Request.key`, else with
+the first. A line that has a key and no digest, as one writes by hand, answers whatever has that key. So a question
+that was changed is never answered with what was recorded for the old one. The client returns at once: recorded times
+are told, not spent. A file is read at each request, never held in memory, so it must not change meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +22,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from smallenough.errors import InputError, ModelNotFound
+from smallenough.errors import InfrastructureError, InputError, ModelError, ModelNotFound
 from smallenough.protocols import ModelClient, OnToken
 from smallenough.records import Completion, ModelInfo, Request, digest
 
@@ -62,6 +65,7 @@ class ReplayClient:
 
         Raises:
             ModelNotFound: none is recorded for `request`; names the nearest that is.
+            ModelError: the file is gone, or changed, since it was opened.
         """
         completion = self._answer(request)
         if on_token is not None:
@@ -110,6 +114,7 @@ class RecordingClient:
 
     def __init__(self, inner: ModelClient, path: str | Path) -> None:
         self._inner = inner
+        self._path = path
         self._lock = threading.Lock()
         try:
             self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - open until `close`
@@ -117,14 +122,22 @@ class RecordingClient:
             raise InputError(f"{path}: can't be written: {error.strerror}") from error
 
     def generate(self, request: Request, on_token: OnToken | None = None) -> Completion:
-        """The inner client's completion, which is in the file when this returns."""
+        """The inner client's completion, which is in the file when this returns.
+
+        Raises:
+            InfrastructureError: what the inner client raises, and: the file can't be written.
+        """
         completion = self._inner.generate(request, on_token)
         line = {"key": request.key, "digest": request_digest(request), "model": request.model}
         self._write(line | {"completion": asdict(completion)})
         return completion
 
     def describe(self, model: str) -> ModelInfo:
-        """The inner client's description, which is in the file when this returns."""
+        """The inner client's description, which is in the file when this returns.
+
+        Raises:
+            InfrastructureError: what the inner client raises, and: the file can't be written.
+        """
         info = self._inner.describe(model)
         self._write({"model": model, "info": asdict(info)})
         return info
@@ -142,16 +155,27 @@ class RecordingClient:
         self._inner.unload(model)
 
     def close(self) -> None:
-        """Closes the file and the inner client."""
-        with self._lock:
-            self._file.close()
+        """Closes the file and the inner client.
+
+        Raises:
+            InfrastructureError: what is left can't be written.
+        """
         self._inner.close()
+        with self._lock, self._writing():
+            self._file.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False) + "\n"
-        with self._lock:
+        with self._lock, self._writing():
             self._file.write(text)
             self._file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InfrastructureError(f"{self._path}: can't be written: {error.strerror}") from error
 
 
 class _Recording:
@@ -172,7 +196,7 @@ class _Recording:
         for identity in ((request.key, asked), (request.key, None), (None, asked)):
             if identity in self._places:
                 return self._read(self._places[identity])
-        raise ModelNotFound(f"{self._path}: nothing is recorded for {request.model!r}, {self._nearest(request.key)}")
+        raise ModelNotFound(f"{self._path}: nothing is recorded for {request.model!r}, {self._missed(request.key)}")
 
     def _add(self, place: int, entry: Any) -> None:
         _known(entry, "entry", ("key", "digest", "model", "completion", "info"))
@@ -203,14 +227,22 @@ class _Recording:
             raise InputError(f"{self._path}: can't be read: {error.strerror}") from error
 
     def _read(self, place: int) -> Completion:
-        with self._path.open("rb") as file:
-            file.seek(place)
-            return _completion(json.loads(file.readline())["completion"])
+        try:
+            with self._path.open("rb") as file:
+                file.seek(place)
+                return _completion(json.loads(file.readline())["completion"])
+        except OSError as error:
+            raise ModelError(f"{self._path}: can't be read any more: {error.strerror}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{self._path}: was changed since it was opened; start again") from error
 
-    def _nearest(self, key: str) -> str:
-        keys = [known for known, _ in self._places if known is not None]
-        near = get_close_matches(key, keys, n=1, cutoff=0.0) if key else []
+    def _missed(self, key: str) -> str:
+        """What was looked for, and what comes nearest."""
         text = f"key {key!r}, or the same model, messages and sampling"
+        keys = [known for known, _ in self._places if known is not None]
+        if key in keys:
+            return f"{text}; that key is recorded with another model, other messages or other sampling"
+        near = get_close_matches(key, keys, n=1, cutoff=0.0) if key else []
         return f"{text}; the nearest key is {near[0]!r}" if near else text
 
 
