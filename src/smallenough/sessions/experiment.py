@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
-import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
-import smallenough
 from smallenough import journal
 from smallenough.errors import InputError, JournalError
 from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status, TrialReopened
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
 from smallenough.records import Json, ModelInfo, Suite
-from smallenough.resources.hardware import busy, hardware
+from smallenough.resources.hardware import busy
 from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench, InTurn
@@ -36,6 +30,7 @@ from smallenough.sessions.prepare import (
     make_sandbox,
     make_strategy,
 )
+from smallenough.sessions.provenance import provenance
 from smallenough.sessions.references import reference_seconds
 from smallenough.tracking import writer
 from smallenough.tracking.store import Store
@@ -242,36 +237,3 @@ def _circumstances(prepared: Prepared, say: Callable[[str], None]) -> dict[str, 
     describe = getattr(prepared.sandbox, "describe", dict)
     enforced = {f"sandbox_{name}": value for name, value in describe().items()}
     return {**provenance(), **enforced, "busy_share": round(share, 3)}
-
-
-def provenance() -> dict[str, Json]:
-    """What results may depend on besides the plan: versions, git commit, hardware."""
-    packages = ("mlflow", "ollama", "pandas", "psutil", "transformers", "torch")
-    versions = {}
-    for package in packages:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[f"version_{package}"] = metadata.version(package)
-    return {
-        "version_smallenough": smallenough.__version__,
-        "version_python": platform.python_version(),
-        **versions,
-        "git_commit": _git_commit(),
-        "host": socket.gethostname(),
-        "command": " ".join(sys.argv),
-        **{f"hardware_{name}": value for name, value in hardware().items()},
-    }
-
-
-def _git_commit() -> str | None:
-    """The commit of the working folder, with `+` where files differ from it; None: there is none."""
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit.stdout.strip() or None
