@@ -37,8 +37,8 @@ from smallenough.events import Event
 from smallenough.records import Suite
 from smallenough.sessions import experiment
 from smallenough.sessions.prepare import Settings, prepare
+from smallenough.tracking import behind, writer
 from smallenough.tracking import store as stores
-from smallenough.tracking import writer
 from smallenough.tracking.store import Store
 
 CONCURRENCY = 16
@@ -165,8 +165,8 @@ def drain(folder: Path, url: str | None) -> dict[str, Any]:
     started = time.perf_counter()
     writer.write(found.folder, store, follow=False)
     seconds = time.perf_counter() - started
-    state = writer.WriterState.read(found.folder)
-    if state is None or writer.left(found.folder):
+    state = behind.WriterState.read(found.folder, store)
+    if state is None or behind.left(found.folder, store):
         raise SystemExit("the writer left something")
     return {"runs": state.runs, "seconds": seconds, "slow": state.slow}
 

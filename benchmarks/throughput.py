@@ -35,8 +35,8 @@ from smallenough.records import Suite, Task
 from smallenough.sessions import experiment
 from smallenough.sessions.prepare import Settings, prepare
 from smallenough.sessions.references import reference_seconds
+from smallenough.tracking.behind import WriterState
 from smallenough.tracking.store import Store
-from smallenough.tracking.writer import WriterState
 
 CONCURRENCY = 16
 DELAY = 0.02

@@ -24,6 +24,7 @@ from smallenough.models.replay import ReplayClient
 from smallenough.records import Completion, Request
 from smallenough.sessions import experiment
 from smallenough.tracking import writer
+from smallenough.tracking.behind import WriterState, left
 from smallenough.tracking.layout import TAG
 from smallenough.tracking.store import Store
 from tests import replayed
@@ -127,7 +128,7 @@ def test_a_killed_writer_is_made_good_by_flush(undisturbed: dict[str, Any], tmp_
     result.writer.kill()
     result.writer.wait()
     writer.write(result.folder, store, follow=False)
-    assert writer.left(result.folder) == 0
+    assert left(result.folder) == 0
     assert content(store) == undisturbed
 
 
@@ -136,8 +137,8 @@ def test_an_unreachable_server_delays_nothing_and_loses_nothing(undisturbed: dic
     result = experiment.run(replayed.prepared(TASKS, concurrency=3), store)
     assert result.status == "completed"
     assert result.writer.wait(GUARD) != 0
-    assert writer.left(result.folder) > 0
-    state = writer.WriterState.read(result.folder)
+    assert left(result.folder) > 0
+    state = WriterState.read(result.folder)
     assert state
     assert "127.0.0.1" in state.error
     local = Store.resolve(folder=tmp_path)

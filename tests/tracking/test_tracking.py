@@ -18,6 +18,7 @@ from smallenough import journal
 from smallenough.sessions import experiment
 from smallenough.strategies import branching
 from smallenough.tracking import layout, reader, sinks, writer
+from smallenough.tracking.behind import WriterState
 from smallenough.tracking.layout import TAG
 from smallenough.tracking.store import Store, connect
 from tests import replayed
@@ -208,7 +209,7 @@ def test_both_ways_of_writing_make_the_same_store(
         lambda client, uri, experiment, artifacts: (sinks.ClientSink(client, experiment), "asked for"),
     )
     writer.write(store.journals / session, slow, follow=False)
-    state = writer.WriterState.read(store.journals / session)
+    state = WriterState.read(store.journals / session, slow)
     assert state
     assert state.slow == "asked for"
     assert picture(runs_of(slow)) == picture(runs_of(store))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +15,7 @@ from smallenough import journal
 from smallenough.cli.common import print_json
 from smallenough.cli.compare import show_comparison
 from smallenough.errors import SmallenoughError
-from smallenough.tracking.writer import WriterState, left
+from smallenough.tracking.behind import WriterState, left
 
 if TYPE_CHECKING:
     from smallenough.sessions.experiment import SessionResult
@@ -37,10 +39,8 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
             err=True,
         )
         if behind:
-            state = WriterState.read(result.folder)
-            why = state.error if state else f"no writer came up; see {result.folder / 'writer.log'}"
-            click.echo(f"{behind} bytes of the journal are not in MLflow yet: {why}", err=True)
-            click.echo(f"write them with: smallenough flush {result.session}", err=True)
+            click.echo(f"{behind} bytes of the journal are not in MLflow yet: {_why_behind(result)}", err=True)
+            click.echo(f"write them with: {flush_command(result.session, store)}", err=True)
     try:
         if answers:
             shown["answers"] = _answers(result, as_json=as_json)
@@ -60,6 +60,25 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
             click.echo(f"go on with it: smallenough resume {result.session}", err=True)
         click.echo("look at every run: smallenough ui", err=True)
     return _CODES["failed" if result.failed and result.status == "completed" else result.status]
+
+
+def _why_behind(result: SessionResult) -> str:
+    state = WriterState.read(result.folder)
+    if state and state.error:
+        return state.error
+    return f"the writer {'was ended' if state else 'did not come up'}; see {result.folder / 'writer.log'}"
+
+
+def flush_command(session: str, store: Store) -> str:
+    """The command that writes the rest of a session into `store`; a password stands there as `***`."""
+    from smallenough.tracking.masking import shown_uri
+    from smallenough.tracking.store import Store
+
+    local = store.uri == Store.local(store.folder).uri
+    uri = [] if local else ["--tracking-uri", shown_uri(store.uri)]
+    found = local or store.database is None
+    folder = [] if found and store.folder == Path("mlruns").absolute() else ["--store", str(store.folder)]
+    return shlex.join(["smallenough", "flush", session, *uri, *folder])
 
 
 def wait_for_writer(result: SessionResult, *, quiet: bool) -> int:

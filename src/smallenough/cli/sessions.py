@@ -30,7 +30,7 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
 
     from smallenough import journal
     from smallenough.cli.progress import duration
-    from smallenough.tracking.writer import left
+    from smallenough.tracking.behind import left
 
     found = open_store(store, tracking_uri)
     known = [one for one in journal.sessions(found.journals) if experiment in (None, one.experiment)][:limit]

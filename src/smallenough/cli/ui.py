@@ -31,8 +31,9 @@ def command(port: int, host: str, *, print_only: bool, store: Path | None, track
       smallenough ui --port 5001
       smallenough ui --print
     """
+    from smallenough.tracking.masking import shown_uri
     from smallenough.tracking.store import connect
-    from smallenough.tracking.ui import check_port, is_server, plain_command, serve, shown_uri
+    from smallenough.tracking.ui import check_port, is_server, plain_command, serve
 
     found = open_store(store, tracking_uri)
     if is_server(found):

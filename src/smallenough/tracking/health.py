@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from smallenough.errors import TrackingError
+from smallenough.tracking.masking import masked, shown_uri
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect
-from smallenough.tracking.ui import shown_uri
 
 _SECONDS = 5
 """How long a server may take to answer."""
@@ -115,7 +115,9 @@ def _server(store: Store) -> Health:
         )
     except (MlflowException, requests.RequestException, OSError) as error:
         mend = "start it, or unset MLFLOW_TRACKING_URI to track to the local store"
-        return Health("broken", f"{shown_uri(store.uri)} does not answer ({_first_cause(error)})", mend)
+        return Health(
+            "broken", f"{shown_uri(store.uri)} does not answer ({masked(str(_first_cause(error)), store.uri)})", mend
+        )
     mend = "check MLFLOW_TRACKING_URI, and MLFLOW_TRACKING_USERNAME and _PASSWORD or MLFLOW_TRACKING_TOKEN"
     if reply.status_code != 200:
         return Health("broken", f"{shown_uri(store.uri)} answers with status {reply.status_code}", mend)

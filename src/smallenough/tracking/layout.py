@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
 from smallenough.metrics import trial_metrics
 from smallenough.records import Arm, Ask, Json, Score, Suite, TrialKey, Usage
+from smallenough.tracking.masking import masked
 from smallenough.trial import Trial
 
 TAG = "smallenough."
@@ -90,10 +91,10 @@ def _tags(kind: Kind, record: str, **more: Json) -> dict[str, str]:
 
 
 def _texts(values: Mapping[str, Json]) -> dict[str, str]:
-    """Parameters: what is not known is left out; MLflow's longest value is 6,000 characters."""
+    """Parameters: what is not known is left out, and passwords in URLs; MLflow's longest value is 6,000 characters."""
     told = {name: value for name, value in values.items() if value is not None and value != ""}
     return {
-        name: (value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:6000]
+        name: masked(value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:6000]
         for name, value in told.items()
     }
 
@@ -138,7 +139,7 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         _tags("session", SESSION, session=started.session, suite=plan.suite),
         _texts(params),
         metrics,
-        artifacts={"plan.json": json.dumps(asdict(plan), indent=2, ensure_ascii=False).encode()},
+        artifacts={"plan.json": masked(json.dumps(asdict(plan), indent=2, ensure_ascii=False)).encode()},
         dataset=_dataset(context),
     )
 
@@ -370,8 +371,8 @@ def scores(given: tuple[Score, ...]) -> dict[str, float | None]:
 def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Scored | None, *, final: bool) -> RunRecord:
     """The run of an attempt, with `attempt.json`: prompt, response, code, test output.
 
-    Not `final`: the trial goes on, and the hidden tests have not been run. Final and not `scored`: another failure ended
-    the trial first.
+    Not `final`: the trial goes on, and the hidden tests have not been run. Final and not `scored`: another failure
+    ended the trial first.
     """
     attempt, check, action = trial.attempts[index], trial.checks.get(index), trial.actions[index]
     assert isinstance(action, Ask)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from smallenough.errors import TrackingError
 from smallenough.tracking.layout import TAG, RunRecord
+from smallenough.tracking.masking import masked, shown_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,7 +63,7 @@ class Sink(Protocol):
 
 @contextmanager
 def mapped(uri: str) -> Iterator[None]:
-    """Maps what MLflow and the network can raise to `TrackingError`."""
+    """Maps what MLflow and the network can raise to `TrackingError`, which does not tell the URI's password."""
     import requests
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -70,9 +71,9 @@ def mapped(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise TrackingError(f"{uri}: {error.message}") from error
+        raise TrackingError(f"{shown_uri(uri)}: {masked(error.message, uri)}") from error
     except (SQLAlchemyError, requests.RequestException, OSError) as error:
-        raise TrackingError(f"{uri}: {error}") from error
+        raise TrackingError(f"{shown_uri(uri)}: {masked(str(error), uri)}") from error
 
 
 class ClientSink:

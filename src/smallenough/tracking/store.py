@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from smallenough.errors import InputError, TrackingError
+from smallenough.tracking.masking import masked, shown_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 DATABASE = "mlflow.db"
 
@@ -34,6 +36,11 @@ class Store:
     """MLflow's tracking URI."""
     notice: str = ""
     """What the user should know about how the store was chosen."""
+
+    @classmethod
+    def local(cls, folder: Path) -> Store:
+        """The store of a local folder."""
+        return cls(folder, f"sqlite:///{folder / DATABASE}")
 
     @property
     def journals(self) -> Path:
@@ -56,26 +63,28 @@ class Store:
 
         Args:
             uri: a tracking URI; None: `MLFLOW_TRACKING_URI`, else the local store.
-            folder: the local folder; None: `SMALLENOUGH_STORE`, else `mlruns`.
+            folder: the local folder, which holds the journals; None: `SMALLENOUGH_STORE`, else the folder of the
+                database that `uri` names, else `mlruns`.
 
         Raises:
             InputError: the URI is of no kind that MLflow can track to.
         """
-        folder = (folder or Path(os.environ.get("SMALLENOUGH_STORE", "mlruns"))).absolute()
+        named = folder or (Path(named) if (named := os.environ.get("SMALLENOUGH_STORE")) else None)
+        folder = (named or Path("mlruns")).absolute()
         given = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if not given:
-            return cls(folder, f"sqlite:///{folder / DATABASE}")
+            return cls.local(folder)
         scheme = urlparse(given).scheme
         if scheme in ("", "file"):
             path = Path(unquote(urlparse(given).path if scheme else given)).absolute()
             notice = f"MLflow no longer tracks to folders such as {given}: using {path / DATABASE}"
-            return cls(path, f"sqlite:///{path / DATABASE}", notice)
+            return cls(folder if named else path, f"sqlite:///{path / DATABASE}", notice)
         if scheme == "sqlite":
             database = Path(unquote(given.removeprefix("sqlite:///"))).absolute()
-            return cls(database.parent, f"sqlite:///{database}")
+            return cls(folder if named else database.parent, f"sqlite:///{database}")
         if scheme in ("http", "https", "databricks", "postgresql", "mysql", "mssql") or "+" in scheme:
             return cls(folder, given)
-        raise InputError(f"tracking URI {given!r}: {scheme!r} is no kind of store that MLflow knows")
+        raise InputError(f"tracking URI {shown_uri(given)!r}: {scheme!r} is no kind of store that MLflow knows")
 
 
 def connect(store: Store) -> MlflowClient:
@@ -100,7 +109,7 @@ def connect(store: Store) -> MlflowClient:
                 create(store)
             return MlflowClient(store.uri)
         except MlflowException as error:
-            raise TrackingError(f"{store.uri}: {error.message}") from error
+            raise TrackingError(_told(store, error)) from error
         except OSError as error:
             raise TrackingError(f"{store.folder}: {error.strerror or error}") from error
 
@@ -157,4 +166,8 @@ def experiment_id(client: MlflowClient, store: Store, name: str) -> str:
             )
         return found.experiment_id
     except MlflowException as error:
-        raise TrackingError(f"{store.uri}: {error.message}") from error
+        raise TrackingError(_told(store, error)) from error
+
+
+def _told(store: Store, error: MlflowException) -> str:
+    return f"{shown_uri(store.uri)}: {masked(error.message, store.uri)}"

@@ -23,6 +23,7 @@ from smallenough.errors import InputError, TrackingError, UnknownName
 from smallenough.records import Json, Suite, Task, Test, replace
 from smallenough.tracking.health import reach
 from smallenough.tracking.layout import TAG
+from smallenough.tracking.masking import shown_uri
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect, experiment_id
 
@@ -273,8 +274,8 @@ def _task(inputs: Mapping[str, Any], expectations: Mapping[str, Any]) -> Task:
 
 def _restored(info: SuiteInfo, records: Sequence[Any], tags: Mapping[str, str], store: Store) -> Suite:
     broken = (
-        f"{store.uri}: version {info.version} of the suite {info.name!r} (dataset {info.dataset}) is not what was "
-        "saved; import the suite again, which makes a new version"
+        f"{shown_uri(store.uri)}: version {info.version} of the suite {info.name!r} (dataset {info.dataset}) is not "
+        "what was saved; import the suite again, which makes a new version"
     )
     try:
         placed = sorted(records, key=lambda record: int(record.tags[f"{TAG}position"]))

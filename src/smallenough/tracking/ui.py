@@ -11,9 +11,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from smallenough.errors import InputError, TrackingError
+from smallenough.tracking.masking import shown_uri
 from smallenough.tracking.store import Store
 
 _GRACE_SECONDS = 10
@@ -24,12 +24,6 @@ _TRIED_PORTS = 100
 def plain_command(store: Store, host: str, port: int) -> str:
     """The command that does the same by hand. A password in the URI is not shown; put it back for `***`."""
     return shlex.join(["mlflow", "ui", "--backend-store-uri", shown_uri(store.uri), *_options(host, port)])
-
-
-def shown_uri(uri: str) -> str:
-    """A tracking URI as it can be shown to everyone."""
-    password = urlsplit(uri).password
-    return uri if password is None else uri.replace(f":{password}@", ":***@", 1)
 
 
 def is_server(store: Store) -> bool:

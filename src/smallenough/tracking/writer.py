@@ -3,20 +3,21 @@
 It follows the journal while the runner works, in batches, at the lowest priority, so that tracking delays nothing.
 It can be killed and started again at any time: what the store holds already is found by its `smallenough.record` tag
 and not written twice. Where the store can't be reached, it waits and tries again until the runner is gone; what is
-left then is written by `smallenough flush`. How far it is stands in `writer.json` beside the journal.
+left then is written by `smallenough flush`. How far it is, and why it is not further, stands beside the journal (see
+`behind`); where that is a fault, its traceback stands in `writer.log`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import portalocker
@@ -24,52 +25,19 @@ import portalocker
 from smallenough import journal
 from smallenough.errors import JournalError, SmallenoughError, TrackingError
 from smallenough.tracking import store as stores
+from smallenough.tracking.behind import WriterState, claim
 from smallenough.tracking.layout import RunRecord
+from smallenough.tracking.masking import masked
 from smallenough.tracking.sinks import Known, Sink, open_sink
 from smallenough.tracking.store import Store
 from smallenough.tracking.translate import Translator
 
-_STATE = "writer.json"
 _BATCH = 400
 """Runs in one write."""
 _PAUSE = 0.25
 """Seconds between two looks at a journal that has nothing new."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriterState:
-    """How far a writer is."""
-
-    offset: int
-    """Bytes of the journal that are in the store."""
-    runs: int
-    """Runs written by this writer."""
-    error: str = ""
-    """Why the store can't be written right now; empty: it can."""
-    slow: str = ""
-    """Why the quick way of writing is not used; empty: it is."""
-    run_id: str = ""
-    """MLflow's id of the session's run, once it exists."""
-
-    @classmethod
-    def read(cls, folder: Path) -> WriterState | None:
-        """The state beside the journal in `folder`; None: no writer has been there."""
-        try:
-            return cls(**json.loads((folder / _STATE).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def save(self, folder: Path) -> None:
-        """Puts the state beside the journal, whole or not at all."""
-        fresh = folder / f"{_STATE}.new"
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(folder / _STATE)
-
-
-def left(folder: Path) -> int:
-    """How many bytes of a session's journal are not in the store yet."""
-    state = WriterState.read(folder)
-    return (folder / "journal.jsonl").stat().st_size - (state.offset if state else 0)
+_LOG = "writer.log"
+_URI = "MLFLOW_TRACKING_URI"
 
 
 class Writer:
@@ -149,13 +117,7 @@ class Writer:
     def _save(self) -> None:
         session = self._known.get("session")
         run_id = session.run_id if session else ""
-        WriterState(self._offset, self._runs, slow=self._slow, run_id=run_id).save(self._folder)
-
-    def fail(self, error: SmallenoughError) -> None:
-        """Notes beside the journal why the store can't be written."""
-        state = WriterState.read(self._folder)
-        written = state.offset if state else 0
-        WriterState(written, self._runs, str(error), self._slow).save(self._folder)
+        WriterState(self._offset, self._runs, slow=self._slow, run_id=run_id).save(self._folder, self._store)
 
 
 def _depth(run: RunRecord) -> int:
@@ -163,7 +125,7 @@ def _depth(run: RunRecord) -> int:
 
 
 def write(folder: Path, store: Store, *, follow: bool) -> None:
-    """Brings the store up to date with a session.
+    """Brings the store up to date with a session. What goes wrong is also noted beside the journal.
 
     Args:
         folder: the session's folder.
@@ -171,28 +133,54 @@ def write(folder: Path, store: Store, *, follow: bool) -> None:
         follow: go on until the session's runner has gone, and bear with a store that can't be reached meanwhile.
 
     Raises:
-        TrackingError: the store can't be reached or written (not while following a runner).
+        TrackingError: the store can't be reached or written (not while following a runner), or a fault of ours.
+        InputError: the session's plan is not as it should be.
         JournalError: the journal is damaged, or another writer has been at work for a minute.
     """
     with _only_writer(folder):
-        writer, patience = Writer(folder, store), 1.0
-        while True:
-            running = journal.is_locked(folder)
-            try:
-                progress = writer.advance()
-                patience = 1.0
-            except TrackingError as error:
-                writer.fail(error)
-                if not (follow and running):
-                    raise
-                time.sleep(patience)
-                patience = min(30.0, patience * 2)
-                continue
-            if not progress and not running:
-                break
-            if not progress:
-                time.sleep(_PAUSE)
-        writer.leave()
+        try:
+            _bring_up_to_date(folder, store, follow=follow)
+        except SmallenoughError as error:
+            _note(folder, store, str(error))
+            raise
+        except Exception as error:
+            _keep_traceback(folder, store, error)
+            told = f"a fault of smallenough's ({type(error).__name__}: {error}); see {folder / _LOG}"
+            fault = TrackingError(masked(told, store.uri))
+            _note(folder, store, str(fault))
+            raise fault from error
+
+
+def _bring_up_to_date(folder: Path, store: Store, *, follow: bool) -> None:
+    writer, patience = Writer(folder, store), 1.0
+    while True:
+        running = journal.is_locked(folder)
+        try:
+            progress = writer.advance()
+            patience = 1.0
+        except TrackingError as error:
+            if not (follow and running):
+                raise
+            _note(folder, store, str(error))
+            time.sleep(patience)
+            patience = min(30.0, patience * 2)
+            continue
+        if not progress and not running:
+            break
+        if not progress:
+            time.sleep(_PAUSE)
+    writer.leave()
+
+
+def _note(folder: Path, store: Store, error: str) -> None:
+    """Notes beside the journal why the store can't be written."""
+    state = WriterState.read(folder, store) or WriterState()
+    replace(state, error=error).save(folder, store)
+
+
+def _keep_traceback(folder: Path, store: Store, error: Exception) -> None:
+    with suppress(OSError), (folder / _LOG).open("a", encoding="utf-8") as log:
+        log.write(masked("".join(traceback.format_exception(error)), store.uri))
 
 
 @contextmanager
@@ -211,11 +199,20 @@ def _only_writer(folder: Path) -> Iterator[None]:
 def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:
     """Starts a writer that follows the session in `folder`, as a process of its own.
 
-    It is out of reach of the terminal's Ctrl-C, and outlives the runner until all is written.
+    It is out of reach of the terminal's Ctrl-C, and outlives the runner until all is written. The store becomes the
+    session's own.
+
+    Raises:
+        JournalError: the session's folder can't be written.
     """
-    command = [sys.executable, "-m", "smallenough.tracking.writer", str(folder), store.uri, str(store.folder)]
-    with (folder / "writer.log").open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    claim(folder, store)
+    command = [sys.executable, "-m", "smallenough.tracking.writer", str(folder), str(store.folder)]
+    # The URI, which may hold a password, goes by the environment: everyone can read command lines.
+    environment = {**os.environ, _URI: store.uri}
+    with (folder / _LOG).open("ab") as log:
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def _step_back() -> None:
@@ -233,13 +230,12 @@ def main() -> None:
     """The writer's process."""
     parser = argparse.ArgumentParser(prog="python -m smallenough.tracking.writer", description=__doc__)
     parser.add_argument("session", type=Path, help="the session's folder")
-    parser.add_argument("uri", help="MLflow's tracking URI")
-    parser.add_argument("store", type=Path, help="the local folder of the store")
+    parser.add_argument("store", type=Path, help=f"the local folder of the store, whose URI is in {_URI}")
     arguments = parser.parse_args()
     _step_back()
     try:
-        write(arguments.session, Store(arguments.store, arguments.uri), follow=True)
-    except (TrackingError, JournalError) as error:
+        write(arguments.session, Store(arguments.store, os.environ[_URI]), follow=True)
+    except SmallenoughError as error:
         sys.exit(f"smallenough: {error}")
 
 
