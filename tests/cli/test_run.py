@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from smallenough import journal
+from smallenough.tracking.store import Store
+from smallenough.tracking.suites import list_suites
 from tests.cli.calling import Called, call
 from tests.servers.faulty import Answer, FaultyServer, Model
 
@@ -152,16 +154,70 @@ def test_wrong_input_is_named_with_its_mend_before_a_model_is_asked(
 ) -> None:
     done = run(*arguments)
     assert said in done.err
-    assert done.code in (2, 3)
-    assert done.code == (3 if {"tny", "cascade:large=bgi"} & set(arguments) else 2)
+    assert done.code == 2
     assert asked(server) == 0
 
 
-def test_everything_that_is_wrong_is_told_at_once(run: Any) -> None:
-    done = run("--model", "tny", "--model", "tiny", "--strategy", "branching:widht=1", "--sandbox", "bubblwrap")
+def test_everything_that_is_wrong_is_told_at_once(
+    capsys: pytest.CaptureFixture[str], server: FaultyServer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    wrong = ("--model", "tny", "--sandbox", "bubblwrap", "--store", tmp_path / "file" / "store")
+    strategies = ("branching:widht=1", "singel", "cascade:large=bgi", "single:shots=9")
+    named = [argument for spec in strategies for argument in ("--strategy", spec)]
+    tasks = ("--task-type", "prmie", "--task-type", "fibonaci", "--categories", "string")
+    done = call(capsys, "run", "--model", "tiny", *wrong, *named, *tasks, "--url", server.url)
     assert done.code == 2
-    for name in ("tny", "widht", "bubblwrap"):
+    for name in ("tny", "bubblwrap", "widht", "singel", "bgi", "prmie", "fibonaci", "'string'", "Not a directory"):
         assert name in done.err
+    done = call(capsys, "run", "--model", "tny", "--suite", "basisc", "--strategy", "singel", "--url", server.url)
+    for name in ("tny", "basisc", "singel"):
+        assert name in done.err
+
+
+def test_a_store_that_can_t_be_written_is_told_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], server: FaultyServer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    store = tmp_path / "file" / "store"
+    done = call(capsys, "run", "--model", "tiny", "--url", server.url, "--store", store, "--dry-run")
+    assert done.code == 3
+    assert "can't be written" in done.err
+    assert "name another folder with --store" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--task", "Hello?", "--suite", "basics"], "--task leaves nothing for --suite to say"),
+        (["--task", "Hello?", "--limit", "3"], "--task leaves nothing for --limit"),
+        (["--task", "Hello?", "--task-type", "add"], "--task leaves nothing for --task-type"),
+        (["--task", "Hello?", "--categories", "strings"], "--task leaves nothing for --categories"),
+        (["--all", "--limit", "3"], "--all leaves nothing for --limit"),
+        (["--all", "--quick-test"], "--all leaves nothing for --quick-test"),
+        (["--no-clear"], "--no-clear belongs to --import-data"),
+        (["--jsonl-file", "x.jsonl"], "--jsonl-file belongs to --import-data"),
+        (["--max-depth", "2"], "--max-depth is for the strategy branching, and no arm has it"),
+        (["--max-depth", "2", "--strategy", "branching:max_depth=3"], "say the same thing twice"),
+    ],
+)
+def test_nothing_that_is_said_is_dropped_silently(
+    run: Any, server: FaultyServer, arguments: list[str], said: str
+) -> None:
+    done = run("--model", "tiny", *arguments, "--dry-run")
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_strategy_for_no_arm_and_a_url_for_no_server_are_refused(run: Any, tmp_path: Path) -> None:
+    done = run("--large-model", "big", "--strategy", "branching", "--dry-run")
+    assert done.code == 2
+    assert "--strategy is for --model and --small-model" in done.err
+    recorded = tmp_path / "recorded.jsonl"
+    recorded.write_text(json.dumps({"model": "m", "info": {"name": "m", "provider": "replay"}}) + "\n")
+    done = run("--model", f"replay:{recorded}#m", "--dry-run")
+    assert done.code == 2
+    assert "--url names Ollama servers, and no model is Ollama's" in done.err
 
 
 @pytest.mark.parametrize(
@@ -209,7 +265,7 @@ def test_a_failing_server_is_recorded_and_never_a_wrong_answer(
 ) -> None:
     server.program(*FAILURES[failure])
     done = run("--model", "tiny", "--task-type", "add", "--task-type", "is_even", "--timeout", 3, "--json")
-    assert done.code == 0, done.err
+    assert done.code == 3, "a resume does it again"
     assert sorted(trial.outcome for trial in finished(fresh_store)) == ["model_failed", "solved"] or sorted(
         trial.outcome for trial in finished(fresh_store)
     ) == ["model_failed", "unsolved"]
@@ -264,16 +320,71 @@ def test_twice_ctrl_c_stops_at_once_with_its_own_exit_code(server: FaultyServer,
     assert (one.status, one.done) == ("interrupted", 0)
 
 
-def test_data_is_imported_and_run_in_one_go(run: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A file with one task."""
+    path = tmp_path / "mine.jsonl"
     task = {
         "task_id": "t1", "name": "add", "problem": "Write a function func(a, b) that adds.", "category": "sums",
         "canonical_solution": "def add(a, b):\n    return a + b", "complexity": 1, "object": "function",
         "tests": json.dumps([{"ctx": "", "assertion": f"assert func({n}, 1) == {n + 1}"} for n in range(4)]),
     }  # fmt: skip
-    (tmp_path / "mine.jsonl").write_text(json.dumps(task) + "\n")
-    done = run("--import-data", "--jsonl-file", tmp_path / "mine.jsonl", "--suite", "sums", "--model", "tiny", "--json")
+    path.write_text(json.dumps(task) + "\n")
+    return path
+
+
+def test_data_is_imported_and_run_in_one_go(run: Any, mine: Path, fresh_store: Path) -> None:
+    done = run("--import-data", "--jsonl-file", mine, "--model", "tiny", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["comparison"]["rows"][0]["solved_rate"]["rate"] == 1
+    (one,) = journal.sessions(fresh_store / "journal")
+    assert (one.suite, one.trials) == ("mine", 1)
+    assert journal.read_suite(one.folder).version == 1
+
+
+def test_data_alone_is_imported_and_told_as_json(
+    capsys: pytest.CaptureFixture[str], mine: Path, fresh_store: Path
+) -> None:
+    done = call(capsys, "--import-data", "--jsonl-file", mine, "--suite", "sums", "--json", "--store", fresh_store)
+    assert done.code == 0, done.err
+    assert json.loads(done.out) | {"digest": ""} == {
+        "suite": "sums", "version": 1, "digest": "", "tasks": 1, "imported": True
+    }  # fmt: skip
+
+
+def test_a_dry_run_of_an_import_saves_nothing(run: Any, mine: Path, fresh_store: Path) -> None:
+    store = Store.resolve(None, fresh_store)
+    done = run("--import-data", "--jsonl-file", mine, "--model", "tiny", "--dry-run", "--json")
+    assert json.loads(done.out)["plan"]["suite"] == "mine"
+    assert list_suites(store) == []
+    mine.write_text(mine.read_text().replace("a + b", "a - b"))
+    done = run("--import-data", "--jsonl-file", mine, "--model", "tiny", "--dry-run")
+    assert done.code == 2
+    assert "the reference of 't1' fails its test" in done.err
+
+
+def test_what_is_imported_runs_also_on_models_of_a_file_and_of_the_environment(
+    run: Any, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "e.yaml").write_text("models: [{name: tiny}]\n")
+    done = run("--import-data", "--jsonl-file", mine, "--config", tmp_path / "e.yaml", "--dry-run", "--json")
+    assert [arm["name"] for arm in json.loads(done.out)["plan"]["arms"]] == ["tiny single"]
+    monkeypatch.setenv("OLLAMA_MODEL", "big")
+    done = run("--import-data", "--jsonl-file", mine, "--dry-run", "--json")
+    assert [arm["name"] for arm in json.loads(done.out)["plan"]["arms"]] == ["big single"]
+
+
+def test_a_file_called_like_a_built_in_suite_needs_another_name(run: Any, mine: Path) -> None:
+    done = run("--import-data", "--jsonl-file", mine.rename(mine.with_name("mbpp.jsonl")), "--model", "tiny")
+    assert done.code == 2
+    assert "'mbpp' is the name of a built-in suite; give another one, as --suite my-mbpp" in done.err
+
+
+def test_importing_keeps_what_there_is_if_that_is_wanted(run: Any, mine: Path) -> None:
+    assert run("--import-data", "--jsonl-file", mine, "--model", "tiny").code == 0
+    mine.write_text(mine.read_text().replace('"t1"', '"t2"'))
+    done = run("--import-data", "--jsonl-file", mine, "--no-clear", "--model", "tiny", "--dry-run", "--json")
+    assert json.loads(done.out)["plan"]["task_ids"] == ["t1", "t2"]
 
 
 def test_more_than_an_hour_is_asked_about(run: Any, server: FaultyServer) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from smallenough.records import Sampling
-from smallenough.sessions.prepare import Prepared, Settings, SizeClass, Wish, prepare
+from smallenough.prompts import SizeClass
+from smallenough.records import Json, Sampling
+from smallenough.sessions.prepare import Prepared, Settings, Wish, prepare
 from smallenough.tasks.basics import BasicsSource
 
 SUITE = BasicsSource().load()
-SINGLE = (("single", {}),)
+SINGLE: tuple[tuple[str, Mapping[str, Json]], ...] = (("single", {}),)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough import journal
-from smallenough.errors import InputError, ModelNotFound
+from smallenough.errors import InputError
 from smallenough.events import ActionsDecided, ArmStarted, AttemptFinished, StepFinished, TrialFinished
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
@@ -176,7 +176,7 @@ def test_a_large_model_is_looked_up_before_anything_runs(recording: str) -> None
     assert {name: [info.digest for info in infos] for name, infos in prepared.further.items()} == {
         "m cascade large=big": ["big"]
     }
-    with pytest.raises(ModelNotFound, match="'bigg' is not recorded; recorded: big, m"):
+    with pytest.raises(InputError, match="'bigg' is not recorded; recorded: big, m"):
         wanted(f"{recording}#m", ("cascade", {"large": "bigg"}))
 
 

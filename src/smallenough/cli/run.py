@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import click
 from smallenough.cli.common import json_option, open_store, print_json, store_options
 
 if TYPE_CHECKING:
+    from smallenough.records import Suite
     from smallenough.sessions.prepare import Prepared
-    from smallenough.sessions.wanted import Flags
+    from smallenough.sessions.wanted import Wanted
     from smallenough.tracking.store import Store
 
 _LONG = 3600.0
@@ -141,39 +143,50 @@ def command(
     Everything is checked before the first model is asked. Ctrl-C once finishes what is in flight, twice stops at
     once; `smallenough resume SESSION` goes on either way.
     """
-    from smallenough.sessions.prepare import prepare
+    from smallenough.sessions.prepare import Faults, prepare
     from smallenough.sessions.wanted import Flags, wanted
 
-    flags, found = Flags(**said), open_store(store, tracking_uri)
-    if flags.import_data:
-        _import(flags, found, as_json=as_json)
-        if not (flags.model or flags.large_model or flags.small_model):
-            return 0
-    want = wanted(flags, found)
-    prepared = prepare(want.suite, want.wishes, want.settings)
+    flags, found, faults = Flags(**said), open_store(store, tracking_uri), Faults()
+    want = wanted(flags, found, faults)
+    if flags.import_data and not want.wishes:
+        faults.report()
+        _import_alone(want, found, dry_run=dry_run, as_json=as_json)
+        return 0
+    prepared = prepare(want.suite, want.wishes, want.settings, faults)
     if dry_run:
         _show_dry_run(prepared, found, as_json=as_json)
         return 0
     if not yes:
         _ask_first(prepared, found)
+    if want.imported:
+        saved = _save(want.imported, found)
+        click.echo(_told(saved), err=True)
+        prepared = replace(prepared, suite=replace(prepared.suite, version=saved.version))
     return _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
 
 
-def _import(flags: Flags, store: Store, *, as_json: bool) -> None:
-    from smallenough.sessions.suites import import_file
+# ------------------------------------------------------------------------------------------------ importing first
 
-    if flags.jsonl_file is None:
-        raise click.UsageError("--import-data needs --jsonl-file FILE")
-    suite = import_file(
-        store,
-        flags.jsonl_file,
-        flags.suite or flags.jsonl_file.stem,
-        merge=flags.no_clear,
-        sandbox=flags.sandbox or "bubblewrap",
-    )
-    click.echo(
-        f"suite {suite.name}, version {suite.version}: {len(suite.tasks)} tasks, digest {suite.digest}", err=as_json
-    )
+
+def _import_alone(want: Wanted, store: Store, *, dry_run: bool, as_json: bool) -> None:
+    assert want.imported is not None
+    suite = want.imported if dry_run else _save(want.imported, store)
+    if as_json:
+        values = {"suite": suite.name, "version": suite.version, "digest": suite.digest, "tasks": len(suite.tasks)}
+        print_json({**values, "imported": not dry_run})
+    else:
+        click.echo(f"{_told(suite)}; everything is in order, and nothing was imported" if dry_run else _told(suite))
+
+
+def _save(suite: Suite, store: Store) -> Suite:
+    from smallenough.tracking.suites import save_suite
+
+    return save_suite(store, suite, merge=False)
+
+
+def _told(suite: Suite) -> str:
+    version = f", version {suite.version}" if suite.version else ""
+    return f"suite {suite.name}{version}: {len(suite.tasks)} tasks, digest {suite.digest}"
 
 
 # ---------------------------------------------------------------------------------------------- before it begins

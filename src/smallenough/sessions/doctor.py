@@ -10,14 +10,14 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from smallenough.errors import SmallenoughError
+from smallenough.errors import JournalError, SmallenoughError
 from smallenough.records import Json, Limits, Program
+from smallenough.sessions.places import check_writable, existing
 from smallenough.sessions.prepare import make_sandbox
 from smallenough.sessions.servers import server_states
 from smallenough.tracking.store import Store
@@ -200,15 +200,15 @@ def _store(patient: Patient) -> Iterator[Finding]:
 
 
 def _journal(patient: Patient) -> Iterator[Finding]:
-    folder = patient.resolved().journals
-    place = existing(folder)
+    store = patient.resolved()
+    folder = store.journals
     try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        mend = f"make {place} writable, or name another folder with --store"
-        yield Finding("journal folder", "broken", f"{place}: {error.strerror or error}", mend, needed=True)
+        check_writable(store)
+    except JournalError as error:
+        told, _, mend = str(error).partition("; ")
+        yield Finding("journal folder", "broken", told, mend, needed=True)
         return
+    place = existing(folder)
     told = "writable" if place == folder else f"not there yet, and can be made in {place}"
     yield Finding("journal folder", "ok", f"{folder} is {told}", needed=True)
 
@@ -220,11 +220,6 @@ def _disk(patient: Patient) -> Iterator[Finding]:
     mend = "free at least 1 GiB, or name a folder on another disk with --store" if low else ""
     told = f"{free / GIB:.1f} GiB free at {place}"
     yield Finding("disk", "broken" if low else "ok", told, mend, needed=True, values={"free_bytes": free})
-
-
-def existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that exists."""
-    return next(place for place in (path, *path.parents) if place.exists())
 
 
 # ------------------------------------------------------------------------------------------------ the machine

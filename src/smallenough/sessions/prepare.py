@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from smallenough import plugins
-from smallenough.errors import InfrastructureError, InputError, ModelUnavailable
+from smallenough.errors import InfrastructureError, InputError, ModelNotFound, ModelUnavailable
 from smallenough.events import Plan
 from smallenough.models.balanced import BalancedClient
 from smallenough.models.catalogue import defaults_for
@@ -86,13 +86,22 @@ class Faults:
     found: list[InputError | InfrastructureError] = field(default_factory=list)
 
     def catch(self, work: Callable[[], _T]) -> _T | None:
-        """What `work` returns, or None where it fails with a fault that is noted."""
+        """What `work` returns, or None where it fails with a fault that is noted.
+
+        A model that is not there is a wrong name like any other, as long as nothing has begun.
+        """
         try:
             return work()
+        except ModelNotFound as error:
+            self.note(InputError(str(error)))
         except (InputError, InfrastructureError) as error:
-            if str(error) not in [str(known) for known in self.found]:
-                self.found.append(error)
-            return None
+            self.note(error)
+        return None
+
+    def note(self, error: InputError | InfrastructureError) -> None:
+        """Adds a fault that is not known yet."""
+        if str(error) not in [str(known) for known in self.found]:
+            self.found.append(error)
 
     def report(self) -> None:
         """Raises what was found, as one error of the first one's kind; nothing found: does nothing."""
@@ -151,21 +160,22 @@ def make_sandbox(name: str) -> Sandbox:
     return sandbox
 
 
-def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepared:
+def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, faults: Faults | None = None) -> Prepared:
     """Checks everything that a session needs, and lays down its plan.
 
     Args:
-        suite: the tasks, already selected.
+        suite: the tasks, already selected; None: there was a fault, and the rest shall be checked all the same.
         wishes: the models to compare, with their strategies.
         settings: how to run.
+        faults: what is known to be wrong already.
 
     Raises:
         InputError: something named does not exist or has the wrong form; all faults at once.
         InfrastructureError: no server answers, or the sandbox does not work here.
     """
-    faults = Faults()
+    faults = faults or Faults()
     if not wishes:
-        faults.found.append(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
+        faults.note(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
     sandbox = faults.catch(lambda: make_sandbox(settings.sandbox))
     clients: dict[str, ModelClient] = {}
     found: list[_Found] = []
@@ -176,6 +186,7 @@ def prepare(suite: Suite, wishes: Sequence[Wish], settings: Settings) -> Prepare
         found += _look_up(wish, suite, clients.get(provider), faults)
     faults.report()
     assert sandbox is not None
+    assert suite is not None
     by_name = _each_once(found)
     return Prepared(
         lay_down(suite, tuple(one.arm for one in by_name.values()), settings),
@@ -217,19 +228,18 @@ class _Found:
     further: tuple[ModelInfo, ...]
 
 
-def _look_up(wish: Wish, suite: Suite, client: ModelClient | None, faults: Faults) -> list[_Found]:
-    """The arms that a wish comes to."""
+def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults: Faults) -> list[_Found]:
+    """The arms that a wish comes to, as far as nothing is wrong with them."""
     provider, name = split_model(wish.model)
-    for strategy, options in wish.strategies:
-        faults.catch(partial(strategy_options, strategy, options))
     info = faults.catch(lambda: client.describe(name)) if client else None
-    if client is None or info is None or faults.found:
-        return []
     found = []
     for strategy, options in wish.strategies:
+        known = faults.catch(partial(strategy_options, strategy, options))
+        if client is None or info is None or known is None:
+            continue
         arm = _arm(wish, provider, info, strategy, options)
-        prompts = faults.catch(partial(load_prompts, arm, suite))
         further = faults.catch(partial(further_models, arm, client))
+        prompts = faults.catch(partial(load_prompts, arm, suite)) if suite else None
         if prompts is not None and further is not None:
             found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further))
     return found

@@ -106,13 +106,30 @@ def import_file(store: Store, path: str | Path, name: str, *, merge: bool, sandb
         SandboxError: the sandbox does not work here.
         TrackingError: the store can't be written.
     """
-    from smallenough.tracking.suites import check_name, save_suite
+    from smallenough.tracking.suites import save_suite
+
+    return save_suite(store, load_file(path, name, sandbox), merge=merge)
+
+
+def load_file(path: str | Path, name: str, sandbox: str = "bubblewrap") -> Suite:
+    """What an import would save: the tasks of a file or a folder, after every reference was seen to pass its tests.
+
+    Args:
+        path: as `import_file` takes it.
+        name: what the suite shall be called.
+        sandbox: the name of the sandbox that runs the references.
+
+    Raises:
+        InputError: the file is not as it should be, a reference fails, or the name is taken.
+        SandboxError: the sandbox does not work here.
+    """
+    from smallenough.tracking.suites import check_name
 
     if name in plugins.names("tasks"):
         raise InputError(f"{name!r} is the name of a built-in suite; give another one, as --suite my-{name}")
     suite = open_source(path, check_name(name)).load()
     check_references(suite, Path(path), sandbox)
-    return save_suite(store, suite, merge=merge)
+    return suite
 
 
 def check_references(suite: Suite, path: Path, sandbox: str) -> None:

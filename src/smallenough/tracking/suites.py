@@ -160,6 +160,16 @@ def save_suite(store: Store, suite: Suite, *, merge: bool, experiment: str | Non
     return suite
 
 
+def merged_with_newest(store: Store, suite: Suite) -> Suite:
+    """What saving `suite` with `merge` would keep; nothing is written.
+
+    Raises:
+        InputError: the suites to merge differ in their protocol.
+        TrackingError: the store can't be reached or read.
+    """
+    return _merged(load_suite(store, suite.name), suite) if newest(store, suite.name) else suite
+
+
 # ------------------------------------------------------------------------------------------------ in the store
 
 
@@ -325,4 +335,4 @@ def _merged(old: Suite, new: Suite) -> Suite:
     return replace(old, tasks=tuple(tasks.values()), examples=tuple(examples.values()), source=told)
 
 
-__all__ = ["SuiteInfo", "check_name", "list_suites", "load_suite", "newest", "save_suite"]
+__all__ = ["SuiteInfo", "check_name", "list_suites", "load_suite", "merged_with_newest", "newest", "save_suite"]
