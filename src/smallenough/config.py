@@ -69,13 +69,14 @@ class ExperimentFile(_Part):
     repeats: Annotated[int, Field(gt=0)] = 1
     seed: int = 0
     concurrency: Annotated[int, Field(gt=0)] = 1
-    timeout: Annotated[float, Field(gt=0)] = 300.0
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
     """Seconds that one inference may take."""
     sandbox: str = "bubblewrap"
     urls: tuple[str, ...] = ()
     weights: Mapping[str, float] = Field(default_factory=dict)
     """Weights of the efficiency score."""
-    fail_on_error: float | None = None
+    fail_on_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """End the session after so many infrastructure failures: below 1 a fraction of all trials, else a count."""
 
 
 def load_experiment(path: Path) -> ExperimentFile:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from smallenough.errors import InputError
 from smallenough.prompts import SizeClass
-from smallenough.records import Json, Sampling
+from smallenough.records import Json, Sampling, replace
 from smallenough.sessions.prepare import Prepared, Settings, Wish, prepare
 from smallenough.tasks.basics import BasicsSource
 
@@ -62,3 +64,21 @@ def test_what_is_wished_for_twice_is_there_once_and_stays_the_baseline(model: st
         ("m single", True),
         ("m branching", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (Settings(weights={"latancy": 1}), "unknown efficiency weight 'latancy'; did you mean 'latency'"),
+        (Settings(fail_on_error=-3), "fail_on_error must be a count, or a fraction below 1, of trials, and is -3"),
+        (Settings(fail_on_error=float("nan")), "fail_on_error must be"),
+        (Settings(timeout=0), "timeout must be a number of seconds above 0"),
+        (Settings(repeats=0), "repeats must be 1 or more"),
+        (Settings(concurrency=0), "concurrency must be 1 or more"),
+    ],
+)
+def test_settings_that_can_t_be_meant_are_refused_before_anything_runs(
+    model: str, settings: Settings, said: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        prepared(Wish(model, SINGLE), settings=replace(settings, sandbox="subprocess"))

@@ -5,6 +5,7 @@ All faults are collected and reported at once, before the first inference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from smallenough import plugins
 from smallenough.errors import InfrastructureError, InputError, ModelNotFound, ModelUnavailable
 from smallenough.events import Plan
+from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.models.balanced import BalancedClient
 from smallenough.models.catalogue import defaults_for
 from smallenough.options import strategy_options
@@ -176,6 +178,8 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
     faults = faults or Faults()
     if not wishes:
         faults.note(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
+    faults.catch(partial(check_settings, settings))
+    faults.catch(partial(EfficiencyWeights.of, settings.weights))
     sandbox = faults.catch(lambda: make_sandbox(settings.sandbox))
     clients: dict[str, ModelClient] = {}
     found: list[_Found] = []
@@ -198,6 +202,22 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
         prompts={name: one.prompts for name, one in by_name.items()},
         further={name: one.further for name, one in by_name.items() if one.further},
     )
+
+
+def check_settings(settings: Settings) -> None:
+    """Sees that the numbers can be meant.
+
+    Raises:
+        InputError: one can't be; all of them are named.
+    """
+    failures = settings.fail_on_error
+    wrong = [f"{name} must be 1 or more" for name in ("repeats", "concurrency") if getattr(settings, name) < 1]
+    if not 0 < settings.timeout < math.inf:
+        wrong.append(f"timeout must be a number of seconds above 0, and is {settings.timeout}")
+    if failures is not None and not 0 <= failures < math.inf:
+        wrong.append(f"fail_on_error must be a count, or a fraction below 1, of trials, and is {failures}")
+    if wrong:
+        raise InputError("\n".join(wrong))
 
 
 def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
