@@ -12,7 +12,7 @@ from smallenough import prompts as prompts_module
 from smallenough.errors import InputError
 from smallenough.extraction import extract_code
 from smallenough.prompts import Prompts, SizeClass, example, signature
-from smallenough.records import Ask, Evaluation, Problem, Step, Test, TestResult, replace
+from smallenough.records import Ask, Evaluation, Problem, Step, Task, Test, TestResult, replace
 from smallenough.strategies._subtasks import Part
 from smallenough.tasks.basics import BasicsSource
 
@@ -69,7 +69,7 @@ def test_a_broken_template_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"large.hint\.j2, line 2"):
         Prompts.load("large", tmp_path)
     (tmp_path / "large" / "hint.j2").write_text("{{ nothing_like_that }}")
-    with pytest.raises(InputError, match=r"large/hint\.j2: 'nothing_like_that' is undefined"):
+    with pytest.raises(InputError, match=r"large/hint\.j2, line 1: 'nothing_like_that' is undefined"):
         Prompts.load("large", tmp_path).render("hint", TASKS[0].problem)
 
 
@@ -134,5 +134,44 @@ def test_the_digest_tells_examples_and_the_large_model_s_templates() -> None:
 def test_a_template_that_includes_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "combine.j2").write_text("{% include 'solv' %}")
-    with pytest.raises(InputError, match=r"small/combine\.j2: no template 'solv'"):
+    with pytest.raises(InputError, match=r"small/combine\.j2, line 1: no template 'solv'; there are system, solve"):
         Prompts.load("small", tmp_path).render("combine", TASKS[0].problem, parts="")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("solve", "fine\n{{ nme }}", "line 2: 'nme' is undefined"),
+        ("solve", "{{ level }}", "line 1: 'level' is undefined"),
+        ("reformulate", "fine\n\n{{ failure.error }}", "line 3: 'None' has no attribute 'error'"),
+        ("feedback", "{{ code.strip() }}", "line 1: 'None' has no attribute 'strip'"),
+        ("hint", "{{ 1 / (level - 2) }}", "line 1: ZeroDivisionError: division by zero"),
+        ("split", "{{ prompt | upercase }}", "line 1: No filter named 'upercase'"),
+        ("part", "{{ part.nme }}", "line 1: 'dict object' has no attribute 'nme'"),
+        ("short", "{% include 'short' %}", "line 1: RecursionError"),
+        ("rewrite", "{{ tests[99] }}", "line 1: list object has no element 99"),
+    ],
+)
+def test_a_template_that_would_fail_is_named_with_its_line_beforehand(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / f"{name}.j2").write_text(text)
+    with pytest.raises(InputError) as raised:
+        Prompts.load("small", tmp_path).check(TASKS[0].problem)
+    assert f"small/{name}.j2, {said}" in str(raised.value)
+
+
+def test_a_fault_of_what_a_template_includes_is_found_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "solve.j2").write_text("\n{{ failure }}{{ nme }}")
+    (tmp_path / "large" / "system.j2").write_text("{% include 'solve' %}")
+    with pytest.raises(InputError, match=r"large/solve\.j2, line 2: 'nme' is undefined"):
+        Prompts.load("large", tmp_path).check(TASKS[0].problem)
+
+
+@pytest.mark.parametrize("size_class", CLASSES)
+def test_the_packages_templates_hold_for_every_task(size_class: SizeClass) -> None:
+    prompts = Prompts.load(size_class)
+    for task in (*TASKS, Task("free", "Say hello.")):
+        prompts.check(task.problem)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import os
 import re
+import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import jinja2
 
 from smallenough.errors import InputError
-from smallenough.records import Message, Problem, Step, Task, TestResult, digest
+from smallenough.records import Ask, Evaluation, Message, Problem, Step, Task, TestResult, digest
 from smallenough.syntax import parse
 
 SizeClass = Literal["large", "small"]
@@ -26,7 +27,8 @@ SizeClass = Literal["large", "small"]
 _PACKAGED = Path(__file__).parent / "templates"
 _PARAMETER = re.compile(r"\*{0,2}[A-Za-z_]\w*(\s*=[^=]*)?|")
 _FIRST = ("system", "solve", "answer")
-_AGAIN = ("reformulate", "short", "feedback", "rewrite", "hint")
+_AFTER_FAILURE = ("short", "feedback", "rewrite")
+_AGAIN = ("reformulate", *_AFTER_FAILURE, "hint")
 _SUBTASKS = ("split", "part", "combine")
 
 
@@ -40,12 +42,14 @@ class Prompts:
         shots: solved tasks that go before the first question, as earlier turns of the conversation. Each has an
             entry point and a reference.
         large: the templates for a large model that the strategy asks besides; None: there is none.
+        paths: the file of each template, for messages.
     """
 
     size_class: SizeClass
     sources: Mapping[str, str]
     shots: tuple[Task, ...] = ()
     large: Prompts | None = None
+    paths: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def load(cls, size_class: SizeClass, folder: Path | None = None) -> Prompts:
@@ -59,10 +63,11 @@ class Prompts:
             InputError: a template can't be read or does not parse; names file and line.
         """
         folder = folder or Path(os.environ.get("SMALLENOUGH_PROMPTS", "config/prompts"))
-        sources = {}
+        sources, paths = {}, {}
         for name in _FIRST + _AGAIN + _SUBTASKS:
             own = folder / size_class / f"{name}.j2"
             path = own if own.is_file() else _PACKAGED / size_class / f"{name}.j2"
+            paths[name] = str(path)
             try:
                 sources[name] = path.read_text(encoding="utf-8")
                 jinja2.Environment().parse(sources[name])
@@ -70,7 +75,7 @@ class Prompts:
                 raise InputError(f"{path}, line {error.lineno}: {error.message}") from error
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"{path}: {error}") from error
-        return cls(size_class, sources)
+        return cls(size_class, sources, paths=paths)
 
     @property
     def digest(self) -> str:
@@ -80,13 +85,16 @@ class Prompts:
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
-        return jinja2.Environment(loader=jinja2.DictLoader(dict(self.sources)), undefined=jinja2.StrictUndefined)
+        def load(name: str) -> tuple[str, str | None, None] | None:
+            return (self.sources[name], self.paths.get(name), None) if name in self.sources else None
+
+        return jinja2.Environment(loader=jinja2.FunctionLoader(load), undefined=jinja2.StrictUndefined)
 
     def render(self, name: str, problem: Problem, step: Step | None = None, **more: Any) -> str:
         """The text of template `name` for `problem`; after a failure, with what `step` shows of it.
 
         Raises:
-            InputError: the template uses a value that does not exist.
+            InputError: the template fails, as where it uses a value that does not exist; names file and line.
         """
         values = {
             "prompt": problem.prompt.strip(),
@@ -105,11 +113,39 @@ class Prompts:
         }
         try:
             text = self._environment.get_template(name).render(values)
-        except jinja2.UndefinedError as error:
-            raise InputError(f"prompt template {self.size_class}/{name}.j2: {error}") from error
-        except jinja2.TemplateNotFound as error:
-            raise InputError(f"prompt template {self.size_class}/{name}.j2: no template {error.name!r}") from error
+        except Exception as error:  # a template may call anything: whatever it raises is its own fault
+            raise InputError(self._told(name, error)) from error
         return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+    def check(self, problem: Problem) -> None:
+        """Renders every template as it may come to be for `problem`.
+
+        Raises:
+            InputError: one fails; names file and line.
+        """
+        for name in (*_FIRST, "reformulate", *_SUBTASKS):
+            self.render(name, problem, **_GIVEN.get(name, {}))
+        for step in (_WRONG, _EMPTY):
+            for name in _AFTER_FAILURE:
+                self.render(name, problem, step)
+            for level in range(1, 4):
+                self.render("hint", problem, step, level=level)
+        if self.large:
+            self.large.check(problem)
+
+    def _told(self, name: str, error: Exception) -> str:
+        """Where template `name`, or one that it includes, fails, and how."""
+        files = set(self.paths.values())
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        place = self.paths.get(name, f"prompt template {self.size_class}/{name}.j2")
+        if isinstance(error, jinja2.TemplateSyntaxError):
+            place = f"{error.filename or place}, line {error.lineno}"
+        elif frames:
+            place = f"{frames[-1].filename}, line {frames[-1].lineno}"
+        if isinstance(error, jinja2.TemplateNotFound):
+            return f"{place}: no template {error.name!r}; there are {', '.join(self.sources)}"
+        kind = "" if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: "
+        return f"{place}: {kind}{error}"
 
     def first(
         self, problem: Problem, name: str = "solve", step: Step | None = None, **more: Any
@@ -124,6 +160,26 @@ class Prompts:
             head.append(Message("user", self.render("solve", shot.problem)))
             head.append(Message("assistant", self.render("answer", shot.problem, code=(shot.reference or "").strip())))
         return (*head, Message("user", self.render(name, problem, step, **more)))
+
+
+_WRONG = Step(
+    0,
+    Ask(()),
+    "I think that it is this.",
+    "def solution(n):\n    return n",
+    Evaluation((TestResult("assert solution(1) == 2", False, "AssertionError", "1 is not 2", "2", "1"),), True),
+)
+"""A step for templates to be tried with: an answer that failed a test."""
+
+_EMPTY = Step(0, Ask(()), "I can't.", None, Evaluation(()))
+"""And one in which no code was found."""
+
+_GIVEN: Mapping[str, Mapping[str, Any]] = {
+    "answer": {"code": "def solution(n):\n    return n"},
+    "part": {"part": {"name": "half", "parameters": "n", "purpose": "the half of n"}},
+    "combine": {"parts": "def half(n):\n    return n / 2"},
+}
+"""What those templates get besides, that do not come after a failure."""
 
 
 def shown(code: str, problem: Problem) -> str:
@@ -171,6 +227,8 @@ def _failure(step: Step | None, problem: Problem) -> Mapping[str, Any] | None:
     failed = step.evaluation.first_failure if step and step.evaluation else None
     if failed is None and step and step.evaluation and step.evaluation.syntax_valid is False:
         failed = TestResult("", passed=False, error="SyntaxError", message="the code does not parse")
+    if failed is None and step and step.evaluation and step.code is None:
+        failed = TestResult("", passed=False, error="NoCode", message="the answer contains no code")
     if failed is None:
         return None
     return {

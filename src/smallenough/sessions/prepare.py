@@ -304,9 +304,10 @@ def load_prompts(arm: Arm, suite: Suite) -> Prompts:
         mend = f"give {held} at most" if held else "leave the option out, or take another suite"
         raise InputError(f"strategy {arm.strategy}, option shots: suite {suite.name!r} has {has}; {mend}")
     prompts = replace(Prompts.load(arm.size_class), shots=suite.examples[: options.shots])
-    if not options.models:
-        return prompts
-    return replace(prompts, large=replace(Prompts.load("large"), shots=prompts.shots))
+    if options.models:
+        prompts = replace(prompts, large=replace(Prompts.load("large"), shots=prompts.shots))
+    prompts.check(suite.tasks[0].problem)
+    return prompts
 
 
 def further_models(arm: Arm, client: ModelClient) -> tuple[ModelInfo, ...]:
