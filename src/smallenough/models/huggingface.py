@@ -20,7 +20,7 @@ from pathlib import Path
 from smallenough.errors import MissingPackage, ModelTimeout, ModelUnavailable, SmallenoughError
 from smallenough.models.engine.messages import Done, Piece
 from smallenough.models.engine.process import Engine, Inbox
-from smallenough.models.reasoning import separate
+from smallenough.models.reasoning import reasoning_tokens, separate
 from smallenough.models.weights import Weights, find
 from smallenough.protocols import OnToken
 from smallenough.records import Completion, ModelInfo, Request, replace
@@ -184,7 +184,7 @@ class HuggingFaceClient:
             reasoning=separated.reasoning,
             tokens_in=report.tokens_in,
             tokens_out=report.tokens_out,
-            reasoning_tokens=separated.reasoning_pieces,
+            reasoning_tokens=reasoning_tokens(report.tokens_out, separated.reasoning_pieces, len(pieces)),
             finish=report.finish,
             started=started,
             seconds=time.perf_counter() - clock,

@@ -71,8 +71,9 @@ def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
 
 
 def _load(folder: str, place: str, kind: str, send: Send) -> Batch | None:
+    from smallenough.models.engine.attention import Unsupported
     from smallenough.models.engine.batch import Batch
-    from smallenough.models.engine.network import Network, Unsupported
+    from smallenough.models.engine.network import Network
     from smallenough.models.engine.tokens import Tokens
 
     started = time.perf_counter()

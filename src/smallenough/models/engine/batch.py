@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from smallenough.models.engine.memory import Memory, Store
 from smallenough.models.engine.messages import Done, Failed, Fault, Generate, Piece, Report, out_of_memory
-from smallenough.models.engine.network import Memory, Network, Part
+from smallenough.models.engine.network import Network
 from smallenough.models.engine.sampling import Sampler
 from smallenough.models.engine.text import TextStream
 from smallenough.models.engine.tokens import BadRequest, Tokens
@@ -35,7 +36,7 @@ class _Sequence:
     """Tokens that the answer may have."""
     sampler: Sampler
     text: TextStream
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory
     last: int = -1
     """The newest token, which the network has not seen yet."""
     tokens: int = 0
@@ -60,7 +61,8 @@ class Batch:
         self._send = send
         self._ends = network.ends | tokens.ends
         self._waiting: deque[_Sequence] = deque()
-        self._active: list[_Sequence] = []
+        self._active: dict[Memory, _Sequence] = {}
+        self._store = Store()
         self._reports: list[Report] = []
 
     @property
@@ -78,7 +80,8 @@ class Batch:
     def drop(self, number: int) -> None:
         """Forgets a request; nothing more is told of it."""
         self._waiting = deque(one for one in self._waiting if one.request.id != number)
-        self._active = [one for one in self._active if one.request.id != number]
+        for sequence in [one for one in self._active.values() if one.request.id == number]:
+            self._leave(sequence)
 
     def turn(self) -> None:
         """Reads what fits of the prompts, generates a token for each sequence, and tells what came of it."""
@@ -86,7 +89,7 @@ class Batch:
         while self._waiting and len(self._active) < self._network.shapes[-1] and read < _BUDGET:
             read += self._guarded(self._read, [self._waiting[0]])
         if self._active:
-            self._guarded(self._step, list(self._active))
+            self._guarded(self._step, [self._active[memory] for memory in self._store])
         reports, self._reports = self._reports, []
         self._send(reports)
 
@@ -110,6 +113,7 @@ class Batch:
                 sampling.seed,
             ),
             TextStream(self._tokens.decode, sampling.stop),
+            Memory(len(prompt)),
         )
 
     def _read(self, sequences: list[_Sequence]) -> int:
@@ -117,18 +121,19 @@ class Batch:
         (sequence,) = sequences
         started, place = time.perf_counter(), sequence.memory.length
         part = sequence.prompt[place : place + _CUT]
-        logits = self._network.read(Part(sequence.memory, part))
+        logits = self._network.read(sequence.memory, part)
         sequence.began = time.perf_counter()
         sequence.prompt_seconds += sequence.began - started
         if place + len(part) == len(sequence.prompt):
             self._waiting.popleft()
-            self._active.append(sequence)
+            self._active[sequence.memory] = sequence
+            self._store.add(sequence.memory)
             self._take(sequence, sequence.sampler.pick(logits))
         return len(part)
 
     def _step(self, sequences: list[_Sequence]) -> int:
         """The next token of every sequence in the batch."""
-        logits = self._network.step([Part(one.memory, [one.last]) for one in sequences])
+        logits = self._network.step(self._store, [one.last for one in sequences])
         for sequence, row in zip(sequences, logits, strict=True):
             self._take(sequence, sequence.sampler.pick(row))
         return 0
@@ -143,11 +148,15 @@ class Batch:
         full = sequence.tokens >= sequence.most
         if not (ended or full or sequence.text.stopped):
             return
-        self._active.remove(sequence)
+        self._leave(sequence)
         self._tell(sequence, sequence.text.end())
         finish: Literal["stop", "length"] = "stop" if ended or sequence.text.stopped else "length"
         times = (sequence.prompt_seconds, time.perf_counter() - sequence.began)
         self._reports.append(Done(sequence.request.id, len(sequence.prompt), sequence.tokens, finish, *times))
+
+    def _leave(self, sequence: _Sequence) -> None:
+        del self._active[sequence.memory]
+        self._store.remove(sequence.memory)
 
     def _tell(self, sequence: _Sequence, text: str) -> None:
         if text:

@@ -1,0 +1,165 @@
+"""Attention over what is remembered, for one pass of a model: transformers calls it once a layer.
+
+A pass either reads the tokens of one prompt, or steps: one new token for each sequence of a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+
+from smallenough.models.engine.memory import Memory, Shelf, Store
+
+_MULTIPLE = 8
+"""A step's products span multiples of so many tokens. They fill a processor's vectors: what is masked at the end adds
+zeros, and does not change in which order the rest is summed up."""
+
+_LEAST = 64
+"""The shorter of two spans that are tried."""
+
+
+class Unsupported(Exception):
+    """The model is not such as this engine can use; the text says why."""
+
+
+class Attention:
+    """What `AttentionInterface` is given; `now` is the pass that is going on."""
+
+    def __init__(self) -> None:
+        self.now: Reading | Stepping | None = None
+
+    def __call__(
+        self, module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
+    ) -> tuple[Any, None]:
+        """Query, key and value are (1, heads, rows, width); the answer is (1, rows, heads, width)."""
+        unknown = [name for name in ("s_aux", "sinks", "position_bias") if options.get(name) is not None]
+        if unknown or not getattr(module, "is_causal", True):
+            raise Unsupported(
+                f"its attention ({', '.join(unknown) or 'not causal'}) is of a kind that is not supported"
+            )
+        assert self.now is not None
+        return self.now.attend(module.layer_idx, query, key, value, options), None
+
+
+class Reading:
+    """A pass over the next tokens of one prompt.
+
+    Args:
+        memory: the sequence's.
+        new: how many tokens.
+    """
+
+    def __init__(self, memory: Memory, new: int) -> None:
+        self._memory = memory
+        self._end = memory.length + new
+        self._masks: dict[int | None, Any] = {}
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, options: dict[str, Any]) -> Any:
+        """Remembers keys and values, and looks with every new token at all up to itself."""
+        memory, end, start = self._memory, self._end, self._memory.length
+        keys, values = memory.shelf.layer(layer, key, value)
+        keys[memory.row, :, start:end] = key[0]
+        values[memory.row, :, start:end] = value[0]
+        row = slice(memory.row, memory.row + 1)
+        shared = query.shape[1] // keys.shape[1]
+        seen_keys, seen_values = (held[row, :, :end].repeat_interleave(shared, 1) for held in (keys, values))
+        mask = self._mask(options.get("sliding_window"), query)
+        return _product(query, seen_keys, seen_values, mask, options).transpose(1, 2)
+
+    def _mask(self, window: int | None, like: Any) -> Any:
+        if window not in self._masks:
+            rows = torch.arange(self._memory.length, self._end, device=like.device)[:, None]
+            self._masks[window] = _mask(rows, self._end, window, like)
+        return self._masks[window]
+
+
+class Stepping:
+    """A pass over one new token for each sequence of a batch, in the store's order; rows after those are empty.
+
+    Args:
+        store: the batch's.
+        place: the torch device.
+    """
+
+    def __init__(self, store: Store, place: Any) -> None:
+        self._groups = [_Group(shelf, place) for shelf in store.shelves()]
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, options: dict[str, Any]) -> Any:
+        """Remembers keys and values, and looks with each new token at all of its own sequence."""
+        done, at = [], 0
+        for group in self._groups:
+            own, keys, values = (part[0, :, at : at + group.size].transpose(0, 1) for part in (query, key, value))
+            done.append(group.attend(layer, own, keys, values, options))
+            at += group.size
+        if at < query.shape[2]:
+            done.append(value.new_zeros((query.shape[2] - at, query.shape[1], value.shape[3])))
+        return torch.cat(done).unsqueeze(0)
+
+
+class _Group:
+    """The part of a step on one shelf."""
+
+    def __init__(self, shelf: Shelf, place: Any) -> None:
+        self.size = len(shelf.members)
+        self._shelf = shelf
+        lengths = [memory.length for memory in shelf.members]
+        self._rows = torch.arange(self.size, device=place)
+        self._ends = torch.tensor(lengths, device=place)
+        self._span = -(-(max(lengths) + 1) // _MULTIPLE) * _MULTIPLE
+        self._masks: dict[int | None, Any] = {}
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, options: dict[str, Any]) -> Any:
+        """Query, key and value are (sequences, heads, width); the answer too."""
+        keys, values = self._shelf.layer(layer, key[:, :, None], value[:, :, None])
+        keys[self._rows, :, self._ends] = key
+        values[self._rows, :, self._ends] = value
+        # The heads that share keys stand as rows of one product.
+        grouped = query.reshape(self.size, keys.shape[1], -1, query.shape[2])
+        mask = self._mask(options.get("sliding_window"), query)
+        seen_keys, seen_values = (held[: self.size, :, : self._span] for held in (keys, values))
+        return _product(grouped, seen_keys, seen_values, mask, options).reshape(self.size, query.shape[1], -1)
+
+    def _mask(self, window: int | None, like: Any) -> Any:
+        if window not in self._masks:
+            self._masks[window] = _mask(self._ends[:, None, None, None], self._span, window, like)
+        return self._masks[window]
+
+
+def _mask(rows: Any, span: int, window: int | None, like: Any) -> Any:
+    """What is added to the weights of tokens at `rows` for those at 0 … `span`: 0, or -inf for what they don't see."""
+    columns = torch.arange(span, device=like.device)
+    visible = columns <= rows
+    if window:
+        visible = visible & (columns > rows - window)
+    return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill(~visible, float("-inf"))
+
+
+def _product(query: Any, keys: Any, values: Any, mask: Any, options: dict[str, Any]) -> Any:
+    """Attention proper: (…, new, width) over (…, seen, width), with `scaling` and `softcap` of the options."""
+    scale, cap = options.get("scaling"), options.get("softcap")
+    if cap is None:
+        return functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
+    weights = cap * torch.tanh(query @ keys.mT * (scale or query.shape[-1] ** -0.5) / cap)
+    return (weights + mask).softmax(-1, dtype=torch.float32).to(values.dtype) @ values
+
+
+def spans_agree(memory: Memory) -> bool:
+    """Whether a product of a model's shapes comes out the same to the last bit when more is masked at its end."""
+    keys, values = next(iter(memory.shelf.layers.values()))
+    generator = torch.Generator().manual_seed(0)
+    short, long = _LEAST, _LEAST + 1024
+
+    def random(like: Any, tokens: int) -> Any:
+        numbers = torch.randn((2, like.shape[1], tokens, like.shape[3]), generator=generator)
+        return numbers.to(like.device, like.dtype)
+
+    query, all_keys, all_values = random(keys, 3), random(keys, long), random(values, long)
+    ends = torch.tensor([short - 1, short - 20], device=keys.device)[:, None, None, None]
+
+    def product(count: int, span: int) -> Any:
+        mask = _mask(ends[:count], span, None, query)
+        return _product(query[:count], all_keys[:count, :, :span], all_values[:count, :, :span], mask, {})
+
+    return bool(torch.equal(product(1, short), product(2, long)[:1]))
