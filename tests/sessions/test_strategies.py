@@ -180,17 +180,28 @@ def test_a_large_model_is_looked_up_before_anything_runs(recording: str) -> None
         wanted(f"{recording}#m", ("cascade", {"large": "bigg"}))
 
 
-def test_a_large_model_that_has_changed_since_is_noticed_on_resume(recording: str) -> None:
+def test_a_model_or_a_prompt_that_has_changed_since_is_noticed_on_resume(
+    recording: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared = wanted(f"{recording}#m", ("cascade", {"large": "big"}))
-    before = {name: (prepared.models[name], *infos) for name, infos in prepared.further.items()}
+    before = {
+        name: ArmStarted(name, prepared.models[name], prepared.prompts[name].digest, None, 0.0, infos)
+        for name, infos in prepared.further.items()
+    }
     again = prepare_again(prepared.plan, prepared.suite, before)
     assert again.further == prepared.further
     assert {name: one.digest for name, one in again.prompts.items()} == {
         name: one.digest for name, one in prepared.prompts.items()
     }
-    changed = {name: (own, replace(large, digest="other")) for name, (own, large) in before.items()}
+    (name, arm), (large,) = next(iter(before.items())), next(iter(prepared.further.values()))
+    changed = {name: replace(arm, further=(replace(large, digest="other"),))}
     with pytest.raises(InputError, match="model big has changed since the session began"):
         prepare_again(prepared.plan, prepared.suite, changed)
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "solve.j2").write_text("Please: {{ prompt }}")
+    monkeypatch.setenv("SMALLENOUGH_PROMPTS", str(tmp_path))
+    with pytest.raises(InputError, match="the prompt templates of 'm cascade large=big' have changed since"):
+        prepare_again(prepared.plan, prepared.suite, before)
 
 
 def test_the_large_model_gets_the_detailed_templates_and_both_get_the_examples(recording: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -16,22 +17,25 @@ from smallenough.records import TrialKey
 _EVERY = 15.0
 """Seconds between two lines where the output is no terminal."""
 
+_SETTLED = 5.0
+"""Seconds from which on a rate says something: a resumed trial may end at once, since its answer had come before."""
+
 
 class SessionProgress:
     """Shows events as they come. On a terminal the lines are drawn over, elsewhere one is written now and then.
 
     Args:
         plan: what the session does.
-        done: trials that had ended before, by arm.
+        before: trials that had ended before, and are not done again.
         quiet: show nothing.
     """
 
-    def __init__(self, plan: Plan, done: Mapping[str, int] | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, plan: Plan, before: Sequence[TrialFinished] = (), *, quiet: bool = False) -> None:
         self._each = len(plan.task_ids) * plan.repeats
-        self._done = {arm.name: (done or {}).get(arm.name, 0) for arm in plan.arms}
-        self._solved = dict.fromkeys(self._done, 0)
-        self._failed = dict.fromkeys(self._done, 0)
-        self._fresh = dict.fromkeys(self._done, 0)
+        self._done = Counter(event.key.arm for event in before)
+        self._solved = Counter(event.key.arm for event in before if event.outcome == "solved")
+        self._failed: Counter[str] = Counter()
+        self._fresh: Counter[str] = Counter()
         self._started: dict[str, float] = {}
         self._said = 0.0
         self._console = Console(file=sys.stderr, quiet=quiet)
@@ -56,7 +60,7 @@ class SessionProgress:
 
     def say(self, text: str) -> None:
         """Shows a line above the progress."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
 
     def observe(self, event: Event) -> None:
         """Takes an event in."""
@@ -91,10 +95,13 @@ class SessionProgress:
         parts = [f"{self._solved[arm]} solved"]
         if self._failed[arm]:
             parts.append(f"{self._failed[arm]} failed")
-        if fresh and seconds > 0:
+        left = self._each - self._done[arm]
+        if fresh and seconds > _SETTLED:
             parts.append(f"{60 * fresh / seconds:.1f}/min")
-            left = (self._each - self._done[arm]) * seconds / fresh
-            parts.append(f"{duration(left)} left" if left else f"in {duration(seconds)}")
+        if not left:
+            parts.append(f"in {duration(seconds)}")
+        elif fresh and seconds > _SETTLED:
+            parts.append(f"{duration(left * seconds / fresh)} left")
         return ", ".join(parts)
 
 

@@ -30,7 +30,7 @@ def command(session: str, as_json: bool, store: Path | None, tracking_uri: str |
 
     found = open_store(store, tracking_uri)
     folder = journal.find(found.journals, session)
-    plan, done = experiment.standing(folder)
-    with SessionProgress(plan, done, quiet=as_json) as progress:
+    plan, before = experiment.standing(folder)
+    with SessionProgress(plan, before, quiet=as_json) as progress:
         result = experiment.resume(folder, found, progress.observe, progress.say)
     return show_end(result, found, as_json=as_json, answers=False)

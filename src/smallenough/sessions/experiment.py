@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from smallenough import journal
 from smallenough.errors import InputError, JournalError
-from smallenough.events import Plan, ReferencesTimed, SessionResumed, SessionStarted, Status, TrialReopened
+from smallenough.events import (
+    ArmStarted,
+    Plan,
+    ReferencesTimed,
+    SessionResumed,
+    SessionStarted,
+    Status,
+    TrialFinished,
+    TrialReopened,
+)
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
+from smallenough.prompts import Prompts
+from smallenough.protocols import ModelClient
 from smallenough.records import Json, ModelInfo, Suite
 from smallenough.resources.hardware import busy
 from smallenough.runner.arm import Control, Observe
@@ -86,10 +96,10 @@ def run(
             return SessionResult(session, status, book.folder, process, control.reason, failed)
 
 
-Models = Mapping[str, tuple[ModelInfo, ...]]
-"""The models of the arms that have begun, by arm name: the arm's own, then those that its strategy asks besides."""
+Begun = Mapping[str, ArmStarted]
+"""How each arm that has begun did so, by its name: with which models and prompts."""
 
-PrepareAgain = Callable[[Plan, Suite, Models], Prepared]
+PrepareAgain = Callable[[Plan, Suite, Begun], Prepared]
 
 
 def resume(
@@ -106,11 +116,11 @@ def resume(
         store: where to track it.
         observe: gets every event that is new.
         say: gets what a person should know meanwhile.
-        prepared_again: how clients and strategies are made from the plan, the tasks and the models as they were
-            when the session began; None: by the names in the plan.
+        prepared_again: how clients and strategies are made from the plan, the tasks, and the models and prompts as
+            they were when the session began; None: by the names in the plan.
 
     Raises:
-        InputError: it is complete, it is being run, or a model has changed since.
+        InputError: it is complete, it is being run, or a model or a prompt template has changed since.
         InfrastructureError: the journal, a server or the sandbox fails.
     """
     with interruptible(say) as control, Journal(folder) as book:
@@ -132,14 +142,15 @@ def resume(
         return SessionResult(folder.name, status, folder, process, control.reason, failed)
 
 
-def standing(folder: Path) -> tuple[Plan, dict[str, int]]:
-    """A session's plan, and how many trials of each arm a resume has not to do.
+def standing(folder: Path) -> tuple[Plan, list[TrialFinished]]:
+    """A session's plan, and the trials that a resume has not to do.
 
     Raises:
         JournalError: there is no readable journal.
     """
-    progress, plan, _ = _read(folder)
-    return plan, dict(Counter(key.arm for key in progress.finished - progress.failed.keys()))
+    _, plan, _ = _read(folder)
+    ended = {event.key: event for _, event in journal.read(folder) if event.kind == "trial_finished"}
+    return plan, [event for event in ended.values() if event.failure is None]
 
 
 def _carry_out(
@@ -176,49 +187,60 @@ def _references(prepared: Prepared, store: Store, say: Callable[[str], None]) ->
     return reference_seconds(prepared.suite, prepared.sandbox, prepared.plan.limits, memory, say)
 
 
-def _read(folder: Path) -> tuple[Progress, Plan, Models]:
-    """What a journal says: how far the session is, its plan, and the models of each arm."""
+def _read(folder: Path) -> tuple[Progress, Plan, Begun]:
+    """What a journal says: how far the session is, its plan, and how each arm began."""
     progress, plan = Progress(), None
-    models: dict[str, tuple[ModelInfo, ...]] = {}
+    begun: dict[str, ArmStarted] = {}
     for _, event in journal.read(folder):
         progress.apply(event)
         if event.kind == "session_started":
             plan = event.plan
         elif event.kind == "arm_started":
-            models[event.arm] = (event.model, *event.further)
+            begun.setdefault(event.arm, event)
     if plan is None:
         raise JournalError(f"{folder}: the session never began; remove the folder")
-    return progress, plan, models
+    return progress, plan, begun
 
 
-def prepare_again(plan: Plan, suite: Suite, before: Models) -> Prepared:
-    """Makes what a plan names, and checks that the models are still the same.
+def prepare_again(plan: Plan, suite: Suite, before: Begun) -> Prepared:
+    """Makes what a plan names, and checks that models and prompts are still the same.
 
     Raises:
-        InputError: a model has changed since, or something named is gone.
+        InputError: a model or a prompt template has changed since, or something named is gone.
         InfrastructureError: no server answers, or the sandbox does not work here.
     """
     faults = Faults()
     sandbox = faults.catch(lambda: make_sandbox(plan.sandbox))
-    clients, models, further = {}, {}, {}
+    clients: dict[str, ModelClient] = {}
+    models, further, prompts = {}, {}, {}
     for arm in plan.arms:
         if arm.provider not in clients:
             clients[arm.provider] = make_client(arm.provider, plan.urls)
         client = clients[arm.provider]
         info = faults.catch(partial(client.describe, arm.model))
         others = faults.catch(partial(further_models, arm, client))
-        if info is None or others is None:
+        says = faults.catch(partial(load_prompts, arm, suite))
+        if info is None or others is None or says is None:
             continue
-        models[arm.name], further[arm.name] = info, others
-        for old, new in zip(before.get(arm.name, ()), (info, *others), strict=False):
-            if old.digest != new.digest:
-                told = f"model {new.name} has changed since the session began; start a new session to compare it"
-                faults.found.append(InputError(told))
+        models[arm.name], further[arm.name], prompts[arm.name] = info, others, says
+        for what in _changed(before.get(arm.name), (info, *others), says):
+            told = f"{what} changed since the session began; undo that, or start a new session"
+            faults.note(InputError(told))
     faults.report()
     assert sandbox is not None
-    prompts = {arm.name: load_prompts(arm, suite) for arm in plan.arms}
     strategies = {arm.name: make_strategy(arm, prompts[arm.name]) for arm in plan.arms}
     return Prepared(plan, suite, clients, sandbox, models, strategies, prompts, further)
+
+
+def _changed(before: ArmStarted | None, models: Sequence[ModelInfo], prompts: Prompts) -> Iterator[str]:
+    """What is no longer as it was when an arm began."""
+    if before is None:
+        return
+    for old, new in zip((before.model, *before.further), models, strict=False):
+        if old.digest != new.digest:
+            yield f"model {new.name} has"
+    if before.prompts != prompts.digest:
+        yield f"the prompt templates of {before.arm!r} have"
 
 
 # ---------------------------------------------------------------------------------------------- circumstances
