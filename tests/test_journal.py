@@ -201,3 +201,29 @@ def test_new_ids_do_not_collide(tmp_path: Path) -> None:
     first = journal.new_id(tmp_path, now)
     (tmp_path / first).mkdir()
     assert journal.new_id(tmp_path, now) == f"{first}-2"
+
+
+def test_sessions_that_can_t_be_read_are_told_and_do_not_hide_the_others(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName):
+        journal.find(tmp_path, "last")
+    Journal.create(tmp_path, "empty", SUITE).close()
+    with pytest.raises(UnknownName, match="unknown session 'last'"):
+        journal.find(tmp_path, "last")
+    with Journal.create(tmp_path, "whole", SUITE) as book:
+        book.append(started("whole"))
+    with Journal.create(tmp_path, "torn", SUITE) as book:
+        book.append(started("torn", 9.0))
+    (tmp_path / "torn" / "journal.jsonl").write_bytes(b'{"kind": nonsense}\n')
+    with Journal.create(tmp_path, "crashed", SUITE) as book:
+        book.append(started("crashed", 0.5))
+    with (tmp_path / "crashed" / "journal.jsonl").open("ab") as file:
+        file.write(b'{"kind"\x00}\n')
+    assert [(one.session, one.status) for one in journal.sessions(tmp_path)] == [
+        ("whole", "interrupted"),
+        ("crashed", "interrupted"),
+    ]
+    assert journal.find(tmp_path, "last").name == "whole"
+    damaged = journal.damaged(tmp_path)
+    assert list(damaged) == ["empty", "torn"]
+    assert f"the session never began; remove {tmp_path / 'empty'}" in damaged["empty"]
+    assert "journal.jsonl, line 1: not an event" in damaged["torn"]

@@ -269,14 +269,22 @@ class SessionSummary:
 
 
 def sessions(root: Path) -> list[SessionSummary]:
-    """All sessions below `root`, the newest first. Unreadable ones are left out of the list."""
-    found = []
-    for folder in root.iterdir() if root.is_dir() else ():
-        try:
-            found.append(summary(folder))
-        except JournalError:
-            continue
+    """All sessions below `root` that can be read, the newest first."""
+    found = [one for _, one in _all(root) if isinstance(one, SessionSummary)]
     return sorted(found, key=lambda item: item.started, reverse=True)
+
+
+def damaged(root: Path) -> dict[str, str]:
+    """The sessions below `root` that can't be read, by name: why, and what to do."""
+    return {folder.name: str(one) for folder, one in _all(root) if isinstance(one, JournalError)}
+
+
+def _all(root: Path) -> Iterator[tuple[Path, SessionSummary | JournalError]]:
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else ():
+        try:
+            yield folder, summary(folder)
+        except JournalError as error:
+            yield folder, error
 
 
 def summary(folder: Path) -> SessionSummary:
@@ -295,9 +303,18 @@ def summary(folder: Path) -> SessionSummary:
                 last = line if line.endswith(b"}\n") else last
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror or error}") from error
-    started, ended = decode(first), decode(last or first)
+    if not first.endswith(b"\n"):
+        raise JournalError(f"{path}: the session never began; remove {folder}")
+    try:
+        started = decode(first)
+    except JournalError as error:
+        raise JournalError(f"{path}, line 1: {error}; take the file from a backup, or remove {folder}") from error
     if not isinstance(started, SessionStarted):
-        raise JournalError(f"{path}: the session never began")
+        raise JournalError(f"{path}, line 1: no session begins like that; remove {folder}")
+    try:
+        ended = decode(last or first)
+    except JournalError:  # torn by a crash; a resume puts it aside
+        ended = started
     finished = ended if isinstance(ended, SessionFinished) else None
     status: Status = "running" if is_locked(folder) else finished.status if finished else "interrupted"
     plan = started.plan
@@ -328,12 +345,12 @@ def find(root: Path, session: str) -> Path:
     """The folder of a session, named whole or by a beginning that only it has, or `last`.
 
     Raises:
-        UnknownName: there is no such session; names the nearest.
+        UnknownName: there is no such session; names the nearest. Of `last`: there is none that can be read.
         InputError: several begin like that.
     """
     known = sorted(path.name for path in root.iterdir() if (path / _EVENTS).exists()) if root.is_dir() else []
-    if session == "last" and known:
-        return sessions(root)[0].folder
+    if session == "last" and (readable := sessions(root)):
+        return readable[0].folder
     matches = [name for name in known if name == session] or [name for name in known if name.startswith(session)]
     if len(matches) > 1:
         raise InputError(f"several sessions begin with {session!r}: {', '.join(matches[:5])}")

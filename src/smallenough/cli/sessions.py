@@ -24,6 +24,7 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
     completed    every trial ended
     interrupted  by Ctrl-C or a kill: `smallenough resume SESSION` goes on
     failed       by a server, the sandbox or the disk: mend it, then resume
+    damaged      its journal can't be read; what to do is said below the list
     """
     from rich.console import Console
     from rich.table import Table
@@ -34,11 +35,15 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
 
     found = open_store(store, tracking_uri)
     known = [one for one in journal.sessions(found.journals) if experiment in (None, one.experiment)][:limit]
+    damaged = journal.damaged(found.journals)
     if as_json:
         print_json(
             [{**{name: getattr(one, name) for name in one.__slots__}, "left_bytes": left(one.folder)} for one in known]
+            + [{"session": name, "status": "damaged", "reason": reason} for name, reason in damaged.items()]
         )
         return 0
+    for name, reason in damaged.items():
+        click.echo(f"session {name} is damaged: {reason}", err=True)
     if not known:
         click.echo("there are no sessions yet; start one with: smallenough run --model NAME")
         return 0
