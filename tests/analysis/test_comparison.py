@@ -293,6 +293,8 @@ class TestBadInput:
         trials, arms = study({LARGE: ["solved"]})
         with pytest.raises(InputError, match="no trials to compare"):
             compare(trials.iloc[:0], arms)
+        with pytest.raises(InputError, match="no trials to compare"):
+            compare(pd.DataFrame(), pd.DataFrame())
 
     def test_columns_that_can_not_be_missing(self) -> None:
         trials, arms = study({LARGE: ["solved"]})
@@ -301,7 +303,7 @@ class TestBadInput:
         with pytest.raises(InputError, match="arms lacks the columns session"):
             compare(trials, arms.drop(columns="session"))
         with pytest.raises(InputError, match="lacks the columns"):
-            compare(pd.DataFrame(), arms)
+            compare(pd.DataFrame({"other": [1]}), arms)
 
     @pytest.mark.parametrize(
         ("change", "message"),

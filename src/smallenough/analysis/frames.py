@@ -101,10 +101,10 @@ def prepare(trials: pd.DataFrame, arms: pd.DataFrame) -> Frames:
         InputError: there are no trials, a column or a value is missing, a trial or an arm is there twice, or what is
             said of a trial contradicts itself.
     """
-    _need(trials, (*IDENTITY, "solved"), "trials")
-    _need(arms, ("session", "arm"), "arms")
     if trials.empty:
         raise InputError("there are no trials to compare; run an experiment first, or name a session that has some")
+    _need(trials, (*IDENTITY, "solved"), "trials")
+    _need(arms, ("session", "arm"), "arms")
     _need_values(trials, ("session", "arm", "suite", "task", "repeat", "outcome"), "trials")
     _need_values(arms, ("session", "arm"), "arms")
     _check_outcomes(trials)

@@ -25,8 +25,11 @@ _CODES = {"completed": 0, "interrupted": 130, "failed": 3}
 
 
 def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: bool) -> int:
-    """Waits for MLflow, shows what came of the session, and returns the exit code."""
-    behind = wait_for_writer(result, quiet=as_json)
+    """Waits for MLflow, shows what came of the session, and returns the exit code.
+
+    A session that was stopped at once is not waited for, and not compared: its writer goes on by itself.
+    """
+    behind = left(result.folder) if result.broken_off else wait_for_writer(result, quiet=as_json)
     shown: dict[str, Any] = {
         "session": result.session,
         "status": result.status,
@@ -39,10 +42,16 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
             err=True,
         )
         if behind:
-            click.echo(f"{behind} bytes of the journal are not in MLflow yet: {_why_behind(result)}", err=True)
-            click.echo(f"write them with: {flush_command(result.session, store)}", err=True)
+            why = "a process goes on writing them" if result.broken_off else _why_behind(result)
+            click.echo(f"{behind} bytes of the journal are not in MLflow yet: {why}", err=True)
+            click.echo(
+                f"{'if it ends early, ' * result.broken_off}write them with: {flush_command(result.session, store)}",
+                err=True,
+            )
     try:
-        if answers:
+        if result.broken_off:
+            shown["comparison"] = None
+        elif answers:
             shown["answers"] = _answers(result, as_json=as_json)
         else:
             shown["comparison"] = _comparison(result, store, as_json=as_json, log=not behind)

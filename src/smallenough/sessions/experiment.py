@@ -60,6 +60,8 @@ class SessionResult:
     """Why it did not complete; empty: it did."""
     failed: int = 0
     """Trials that ended in an infrastructure failure; a resume does them again."""
+    broken_off: bool = False
+    """Whether it was stopped at once: then nothing shall be waited for."""
 
 
 StartWriter = Callable[[Path, Store], "subprocess.Popen[bytes]"]
@@ -93,7 +95,7 @@ def run(
             book.append(ReferencesTimed(references, time.time()))
             process = start_writer(book.folder, store)
             status, failed = _carry_out(prepared, book, Progress(references=references), control, observe)
-            return SessionResult(session, status, book.folder, process, control.reason, failed)
+            return SessionResult(session, status, book.folder, process, control.reason, failed, control.breaking_off())
 
 
 Begun = Mapping[str, ArmStarted]
@@ -139,7 +141,7 @@ def resume(
             progress.apply(reopened)
         process = writer.start(folder, store)
         status, failed = _carry_out(prepared, book, progress, control, observe)
-        return SessionResult(folder.name, status, folder, process, control.reason, failed)
+        return SessionResult(folder.name, status, folder, process, control.reason, failed, control.breaking_off())
 
 
 def standing(folder: Path) -> tuple[Plan, list[TrialFinished]]:
