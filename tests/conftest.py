@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
             patch.delenv(name)
     patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     patch.setenv("HF_HUB_OFFLINE", "1")
+    cache = tempfile.TemporaryDirectory(prefix="smallenough-cache-")
+    config.add_cleanup(cache.cleanup)
+    patch.setenv("SMALLENOUGH_CACHE", cache.name)
     patch.setenv("NO_PROXY", "127.0.0.1,localhost")
     patch.setenv("no_proxy", "127.0.0.1,localhost")
 

@@ -73,8 +73,8 @@ def test_every_part_is_looked_at_though_one_is_missing(examine: Doctor) -> None:
     code, parts = examine()
     assert code == 3
     assert set(parts) >= {
-        "python", "packages", "packages of extra hf", "ollama", "sandbox bubblewrap", "tracking store",
-        "journal folder", "disk", "memory", "cpu", "idle machine", "gpu", "energy counters", "mbpp file",
+        "python", "packages", "packages of extra hf", "ollama", "embedded engine", "sandbox bubblewrap",
+        "tracking store", "journal folder", "disk", "memory", "cpu", "idle machine", "gpu", "energy counters", "mbpp file",
         "prompt templates",
     }  # fmt: skip
     assert parts["ollama"][0]["state"] == "missing"
@@ -84,6 +84,20 @@ def test_every_part_is_looked_at_though_one_is_missing(examine: Doctor) -> None:
     assert parts["disk"][0]["values"]["free_bytes"] > 0
     assert 0 <= parts["idle machine"][0]["values"]["busy"] <= 1
     assert "the first run makes it" in parts["tracking store"][0]["detail"]
+
+
+@pytest.mark.engine
+def test_with_a_model_in_the_engine_no_server_is_needed(
+    examine: Doctor, engine_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, without = examine()
+    (found,) = without["embedded engine"]
+    assert (found["state"], found["mend"]) == ("missing", "run: smallenough models --pull huggingface:smollm2:135m")
+    monkeypatch.setenv("SMALLENOUGH_CACHE", str(engine_cache))
+    code, parts = examine()
+    assert code == 0
+    assert parts["embedded engine"][0]["values"]["models"] == ["huggingface:smollm2:135m"]
+    assert (parts["ollama"][0]["state"], parts["ollama"][0]["needed"]) == ("missing", False)
 
 
 def test_a_server_without_models_is_not_enough(examine: Doctor) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -88,4 +89,35 @@ def test_a_pull_that_fails_is_infrastructure(capsys: pytest.CaptureFixture[str])
 def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     said = call(capsys, "models", "--help")
     assert said.code == 0
-    assert said.out.count("  smallenough models") == 3
+    assert said.out.count("  smallenough models") == 4
+
+
+def test_the_engine_s_models_are_listed_with_what_they_take(capsys: pytest.CaptureFixture[str]) -> None:
+    with FaultyServer() as server:
+        said = call(capsys, "models", "--url", server.url)
+        told = json.loads(call(capsys, "models", "--url", server.url, "--json").out)["embedded"]
+    assert said.code == 0
+    rows = [line.split() for line in said.out.splitlines()]
+    get = "smallenough models --pull huggingface:smollm2:135m"
+    assert ["huggingface:smollm2:135m", "135M", "93", "MB", *get.split()] in rows
+    model = next(one for one in told["models"] if one["name"] == "huggingface:smollm2:135m")
+    assert (model["ready"], model["get"], model["licence"]) == (False, get, "Apache-2.0")
+    assert told["installed"] == (None not in told["versions"].values())
+
+
+def test_what_the_engine_does_not_know_is_told_before_anything_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "models", "--pull", "huggingface:smollm2:135")
+    assert said.code == 3
+    assert "did you mean 'smollm2:135m'?" in said.err
+
+
+@pytest.mark.engine
+def test_pulling_for_the_engine_needs_no_server(
+    engine_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SMALLENOUGH_CACHE", str(engine_cache))
+    monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{closed_port()}")
+    said = call(capsys, "models", "--pull", "huggingface:smollm2:135m")
+    assert (said.code, said.err) == (0, "huggingface:smollm2:135m is ready\n")
+    assert ["huggingface:smollm2:135m", "135M", "93", "MB", "yes"] in [line.split() for line in said.out.splitlines()]
+    assert call(capsys, "models").code == 0, "with a model in the engine, no server is needed"

@@ -18,7 +18,7 @@ from typing import Any
 
 from smallenough.errors import InputError, ModelError, ModelNotFound
 from smallenough.models import hub
-from smallenough.models.catalogue import PackagedWeights, entries, packaged
+from smallenough.models.catalogue import CatalogueEntry, PackagedWeights, entries, packaged
 from smallenough.models.conversion import MANIFEST, cache_folder, convert, place, prepare
 from smallenough.models.digests import file_digest, folder_digest
 from smallenough.models.packages import OnProgress, download, unpack
@@ -90,6 +90,11 @@ def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weig
     elif not path.is_dir() and _HUB_ID.fullmatch(name):
         hub.fetch(name, on_progress)
     return find(name, cache)
+
+
+def ready(entry: CatalogueEntry, cache: Path | None = None) -> bool:
+    """Whether a model of the catalogue with packaged weights is on this machine. Its files are not looked at."""
+    return entry.weights is not None and place(entry.name, entry.weights.sha256, cache_folder(cache)).is_dir()
 
 
 def _folder(name: str, cache: Path) -> Path | None:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from smallenough.errors import JournalError, SmallenoughError
+from smallenough.models.conversion import cache_folder
 from smallenough.records import Json, Limits, Program
+from smallenough.sessions.embedded import engine_state
 from smallenough.sessions.places import check_writable, existing
 from smallenough.sessions.prepare import make_sandbox
 from smallenough.sessions.servers import server_states
@@ -156,19 +158,41 @@ def _package_finding(extra: str, wanted: Mapping[str, str], found: Mapping[str, 
 
 
 def _ollama(patient: Patient) -> Iterator[Finding]:
+    needed = not engine_state().usable
     for state in server_states(patient.urls):
         values = {"url": state.url, "version": state.version, "models": [one.info.name for one in state.models]}
         if state.error:
             install = "" if shutil.which("ollama") else "; it is not installed on this machine: see https://ollama.com"
-            yield Finding("ollama", "missing", state.error, f"run: ollama serve{install}", needed=True, values=values)
+            yield Finding("ollama", "missing", state.error, f"run: ollama serve{install}", needed=needed, values=values)
         elif not state.models:
             told = f"{state.version} at {state.url} has no models"
             mend = "run: smallenough models --pull smollm2:135m"
-            yield Finding("ollama", "missing", told, mend, needed=True, values=values)
+            yield Finding("ollama", "missing", told, mend, needed=needed, values=values)
         else:
             names = ", ".join(one.info.name for one in state.models[:8]) + (", …" if len(state.models) > 8 else "")
             told = f"{state.version} at {state.url}, with {names}"
-            yield Finding("ollama", "ok", told, needed=True, values=values)
+            yield Finding("ollama", "ok", told, needed=needed, values=values)
+
+
+def _engine() -> Iterator[Finding]:
+    state = engine_state()
+    values = {
+        "versions": dict(state.versions),
+        "models": [model.name for model in state.models if model.ready],
+        "cache": str(cache_folder()),
+    }
+    if not state.installed:
+        absent = ", ".join(name for name, version in state.versions.items() if version is None)
+        mend = "pip install 'smallenough[hf]' (without an NVIDIA GPU, see requirements.txt for PyTorch's CPU build)"
+        yield Finding("embedded engine", "missing", f"not installed: {absent}", mend, values=values)
+        return
+    told = ", ".join(f"{name} {version}" for name, version in state.versions.items())
+    if not state.usable:
+        mend = f"run: smallenough models --pull {state.models[-1].name}"
+        yield Finding("embedded engine", "missing", f"{told}; none of the catalogue's models", mend, values=values)
+        return
+    names = ", ".join(values["models"])
+    yield Finding("embedded engine", "ok", f"{told}; with {names} in {cache_folder()}", values=values)
 
 
 def _sandbox() -> Iterator[Finding]:
@@ -319,6 +343,7 @@ _CHECKS: tuple[tuple[str, bool, Check], ...] = (
     ("python", True, lambda _: _python()),
     ("packages", True, lambda _: _packages()),
     ("ollama", True, _ollama),
+    ("embedded engine", False, lambda _: _engine()),
     ("sandbox bubblewrap", True, lambda _: _sandbox()),
     ("tracking store", True, _store),
     ("journal folder", True, _journal),
