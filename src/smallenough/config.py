@@ -68,7 +68,8 @@ class ExperimentFile(_Part):
     """As on the command line: `NAME` or `NAME:KEY=VALUE,…`."""
     repeats: Annotated[int, Field(gt=0)] = 1
     seed: int = 0
-    concurrency: Annotated[int, Field(gt=0)] = 1
+    concurrency: Annotated[int, Field(gt=0)] | None = None
+    """Requests in flight at the same time; None: one a server."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
     """Seconds that one inference may take."""
     sandbox: str = "bubblewrap"

@@ -59,6 +59,12 @@ def test_requests_go_where_the_fewest_are_in_flight(
     assert (asked(server), asked(other)) == (4, 3)
 
 
+def test_servers_take_turns_where_none_is_busy(
+    server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
+) -> None:
+    assert [both.generate(hello).server for _ in range(4)] == [server.url, other.url] * 2
+
+
 def test_a_server_that_fails_is_put_aside_and_its_request_goes_on(
     server: FaultyServer, other: FaultyServer, both: BalancedClient, hello: Request
 ) -> None:

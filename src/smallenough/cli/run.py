@@ -81,7 +81,8 @@ _LONG = 3600.0
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
-    help="Requests in flight at the same time; timings are cleanest with 1.  [default: 1]",
+    help="Requests in flight at the same time; timings are cleanest with 1, and without a GPU more of them slow a "
+    "server down.  [default: one for each server]",
 )
 @click.option(
     "--sandbox",

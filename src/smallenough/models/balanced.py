@@ -1,9 +1,9 @@
 """Several servers that hold the same models share the work.
 
-Each request goes to the server with the fewest requests in flight, the first of them on a tie. A server that is
-unavailable or hangs is put aside for a while, and its request goes to another one. When all have failed, they are
-asked again after a pause. What a server is good at is not known here: servers of different speed share the work by how
-quickly they finish theirs.
+Each request goes to the server with the fewest requests in flight; of these, to the one that was not asked for the
+longest. A server that is unavailable or hangs is put aside for a while, and its request goes to another one. When all
+have failed, they are asked again after a pause. What a server is good at is not known here: servers of different speed
+share the work by how quickly they finish theirs.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _Result = TypeVar("_Result")
 class _Server:
     client: ModelClient
     in_flight: int = 0
+    asked: int = 0
+    """The number of its last request, among those to all servers."""
     aside_until: float = 0.0
 
 
@@ -120,9 +122,10 @@ class BalancedClient:
         with self._lock:
             number = min(
                 (number for number in range(len(self._servers)) if number not in tried),
-                key=lambda n: (self._servers[n].aside_until > now, self._servers[n].in_flight, n),
+                key=lambda n: (self._servers[n].aside_until > now, self._servers[n].in_flight, self._servers[n].asked),
             )
             self._servers[number].in_flight += 1
+            self._servers[number].asked = 1 + max(server.asked for server in self._servers)
         return number
 
     def _ask_in_turn(

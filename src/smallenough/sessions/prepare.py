@@ -43,12 +43,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a session shall be run; the fields are those of `Plan`."""
+    """How a session shall be run; the fields are those of `Plan`, and mean the same."""
 
     experiment: str = "smallenough"
     repeats: int = 1
     seed: int = 0
-    concurrency: int = 1
+    concurrency: int | None = None
+    """None: one request a server."""
     sandbox: str = "bubblewrap"
     limits: Limits = field(default_factory=Limits)
     timeout: float = 300.0
@@ -211,7 +212,8 @@ def check_settings(settings: Settings) -> None:
         InputError: one can't be; all of them are named.
     """
     failures = settings.fail_on_error
-    wrong = [f"{name} must be 1 or more" for name in ("repeats", "concurrency") if getattr(settings, name) < 1]
+    counts = {"repeats": settings.repeats, "concurrency": settings.concurrency}
+    wrong = [f"{name} must be 1 or more" for name, count in counts.items() if count is not None and count < 1]
     if not 0 < settings.timeout < math.inf:
         wrong.append(f"timeout must be a number of seconds above 0, and is {settings.timeout}")
     if failures is not None and not 0 <= failures < math.inf:
@@ -228,12 +230,13 @@ def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
         InputError: an option's value is wrong.
     """
     whole = (replace(arm, options=asdict(strategy_options(arm.strategy, arm.options))) for arm in arms)
+    shared = {field.name: getattr(settings, field.name) for field in fields(settings)}
     return Plan(
         suite=suite.name,
         suite_digest=suite.digest,
         arms=tuple(whole),
         task_ids=tuple(task.id for task in suite.tasks),
-        **{field.name: getattr(settings, field.name) for field in fields(settings)},
+        **{**shared, "concurrency": settings.concurrency or max(1, len(settings.urls))},
     )
 
 
