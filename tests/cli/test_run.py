@@ -175,6 +175,21 @@ def test_everything_that_is_wrong_is_told_at_once(
         assert name in done.err
 
 
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("sesions", "unknown command 'sesions'; did you mean 'sessions'?"), ("qqq", "known: compare, doctor, flush")],
+)
+def test_an_unknown_command_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str], verb: str, said: str) -> None:
+    done = call(capsys, verb)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_the_package_is_the_command_too() -> None:
+    command = [sys.executable, "-m", "smallenough", "--version"]
+    assert "smallenough, version" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_a_store_that_can_t_be_written_is_told_before_anything_runs(
     capsys: pytest.CaptureFixture[str], server: FaultyServer, tmp_path: Path
 ) -> None:
@@ -239,6 +254,19 @@ def test_an_experiment_file_is_checked(run: Any, tmp_path: Path, text: str, said
     done = run("--config", tmp_path / "e.yaml")
     assert done.code == 2
     assert said in done.err
+
+
+def test_several_servers_share_the_work_unless_something_else_is_said(
+    capsys: pytest.CaptureFixture[str], server: FaultyServer, fresh_store: Path
+) -> None:
+    with FaultyServer(lambda _body: Answer(ADD), models={"tiny:latest": Model()}) as other:
+        given = ("--model", "tiny", "--url", server.url, "--url", other.url, "--store", fresh_store)
+        plan = json.loads(call(capsys, "run", *given, "--dry-run", "--json").out)["plan"]
+        assert plan["concurrency"] == 2
+        plan = json.loads(call(capsys, "run", *given, "--concurrency", 1, "--dry-run", "--json").out)["plan"]
+        assert plan["concurrency"] == 1
+        assert call(capsys, "run", *given, "--task-type", "add", "--repeats", 4, "--concurrency", 1).code == 0
+        assert (asked(server), asked(other)) == (2, 2)
 
 
 def test_flags_go_before_an_experiment_file(run: Any, tmp_path: Path) -> None:

@@ -75,8 +75,14 @@ def command(
     return 0
 
 
-def show_comparison(found: Compared, *, detailed: bool = False) -> None:
-    """Draws the table, and what a reader of it should know."""
+def show_comparison(found: Compared, *, detailed: bool = False, all_by: str = "--details") -> None:
+    """Draws the table, and what a reader of it should know.
+
+    Args:
+        found: what was compared.
+        detailed: whether to show every column.
+        all_by: what a person gives to see every column.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -93,4 +99,4 @@ def show_comparison(found: Compared, *, detailed: bool = False) -> None:
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     if drawn.left_out:
-        click.echo(f"left out for width: {', '.join(drawn.left_out)}; --details shows all", err=True)
+        click.echo(f"left out for width: {', '.join(drawn.left_out)}; {all_by} shows all", err=True)

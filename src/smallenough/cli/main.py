@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 import smallenough
-from smallenough.errors import SmallenoughError
+from smallenough.errors import SmallenoughError, UnknownName
 
 _COMMANDS = {
     "run": "Run models on tasks, and compare them (the default: `smallenough --model NAME` will do).",
@@ -49,6 +49,8 @@ class _Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = next(iter(args), "")
+        if first and not first.startswith("-") and first not in _COMMANDS:
+            raise UnknownName("command", first, _COMMANDS)
         if first not in (*_COMMANDS, "--help", "-h", "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from smallenough import journal
 from smallenough.errors import JournalError
 from smallenough.events import Plan
 from smallenough.options import strategy_options
+from smallenough.records import Arm, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, journals: Path) -> Estimate:
-    """Counts a plan's trials and inferences, and estimates its time from the newest sessions with the same arms.
+    """Counts a plan's trials and inferences, and estimates its time from the newest sessions with the same arms and suite.
 
     Args:
         plan: what shall be run.
@@ -36,42 +39,53 @@ def estimate(plan: Plan, journals: Path) -> Estimate:
     each = len(plan.task_ids) * plan.repeats
     rates = _rates(plan, journals)
     mosts = [strategy_options(arm.strategy, arm.options).most_asks for arm in plan.arms]
-    known = all(arm.name in rates for arm in plan.arms)
-    seconds = sum(rates[arm.name] for arm in plan.arms) * each if known else None
+    known = all(_same(arm) in rates for arm in plan.arms)
+    seconds = sum(rates[_same(arm)] for arm in plan.arms) * each if known else None
     return Estimate(
         plan.trials,
         plan.trials,
         None if None in mosts else each * sum(most for most in mosts if most is not None),
         seconds,
-        "the seconds a trial of earlier sessions" if known else "",
+        "the seconds a trial of earlier sessions on this suite" if known else "",
     )
 
 
+def _same(arm: Arm) -> str:
+    """What two arms share that take the same time a task: all but what they are called."""
+    return digest([arm.provider, arm.model, arm.strategy, arm.options, asdict(arm.sampling), arm.size_class])
+
+
 def _rates(plan: Plan, journals: Path, most: int = 20) -> dict[str, float]:
-    """Seconds a trial, by arm, from the newest sessions that ran such an arm with the same concurrency."""
+    """Seconds a trial, by arm, from the newest sessions that ran it on this suite with the same concurrency."""
     rates: dict[str, float] = {}
-    for session in journal.sessions(journals)[:most]:
-        if all(arm.name in rates for arm in plan.arms):
+    wanted = {_same(arm) for arm in plan.arms}
+    alike = (one for one in journal.sessions(journals) if one.suite == plan.suite)
+    for session in islice(alike, most):
+        if wanted <= rates.keys():
             break
         try:
-            for name, rate in _rates_of(session.folder, plan.concurrency).items():
-                rates.setdefault(name, rate)
+            for arm, rate in _rates_of(session.folder, plan.concurrency).items():
+                rates.setdefault(arm, rate)
         except JournalError:
             continue
     return rates
 
 
 def _rates_of(folder: Path, concurrency: int) -> dict[str, float]:
+    """Seconds a trial that went through, by arm. What failed took its time too, and counts as none."""
+    arms: dict[str, str] = {}
     started: dict[str, float] = {}
     spent: dict[str, float] = {}
-    counted: dict[str, int] = {}
+    counted: Counter[str] = Counter()
     for _, event in journal.read(folder):
-        if event.kind == "session_started" and event.plan.concurrency != concurrency:
-            return {}
-        if event.kind == "arm_started":
+        if event.kind == "session_started":
+            if event.plan.concurrency != concurrency:
+                return {}
+            arms = {arm.name: _same(arm) for arm in event.plan.arms}
+        elif event.kind == "arm_started":
             started[event.arm] = event.time
         elif event.kind == "arm_finished":
             spent[event.arm] = spent.get(event.arm, 0.0) + event.time - started[event.arm]
-        elif event.kind == "trial_finished":
-            counted[event.key.arm] = counted.get(event.key.arm, 0) + 1
-    return {name: seconds / counted[name] for name, seconds in spent.items() if counted.get(name)}
+        elif event.kind == "trial_finished" and event.failure is None:
+            counted[event.key.arm] += 1
+    return {arms[name]: seconds / counted[name] for name, seconds in spent.items() if counted[name]}
