@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from smallenough.cli.ending import flush_command
 from smallenough.sessions import experiment
 from smallenough.tracking.behind import WriterState, left
-from smallenough.tracking.layout import TAG
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store
 from tests import replayed
 from tests.cli.calling import Called, call

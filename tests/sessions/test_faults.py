@@ -25,7 +25,7 @@ from smallenough.records import Completion, Request
 from smallenough.sessions import experiment
 from smallenough.tracking import writer
 from smallenough.tracking.behind import WriterState, left
-from smallenough.tracking.layout import TAG
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store
 from tests import replayed
 

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from smallenough import journal
-from smallenough.tracking.layout import TAG
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store
 
 ROOT = Path(__file__).parents[2]

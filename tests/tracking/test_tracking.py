@@ -19,7 +19,7 @@ from smallenough.sessions import experiment
 from smallenough.strategies import branching
 from smallenough.tracking import layout, reader, sinks, writer
 from smallenough.tracking.behind import WriterState
-from smallenough.tracking.layout import TAG
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
 from tests import replayed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from smallenough.tracking import store as stores
-from smallenough.tracking.layout import TAG
 from smallenough.tracking.reader import Tables, search
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.sinks import mapped, user
 from smallenough.tracking.store import Store
 

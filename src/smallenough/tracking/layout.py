@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import asdict, dataclass
 
 from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
 from smallenough.metrics import trial_metrics
-from smallenough.records import Arm, Ask, Json, Score, Suite, TrialKey, Usage
+from smallenough.records import Arm, Ask, Json, Score, Suite, Usage
 from smallenough.tracking.masking import masked
+from smallenough.tracking.runs import RunRecord, RunStatus, Series, numbers, record_of, tags, texts
 from smallenough.trial import Trial
-
-TAG = "smallenough."
-"""Prefix of every tag of ours."""
-
-Kind: TypeAlias = Literal["session", "arm", "trial", "attempt", "resources", "training", "comparison", "validation"]
-RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 SESSION, ARM, RESOURCES = "session", "arm", "resources"
 TRIALS, ATTEMPTS, SAMPLES = "trials.parquet", "attempts.parquet", "samples.parquet"
@@ -34,29 +28,6 @@ TRIAL_NUMBERS = ("repeat", "level", "chosen", "seed", "baseline", "steps")
 """Columns of the trials table that are parameters of the trial's run."""
 ATTEMPT_TAGS = ("session", "arm", "model", "strategy", "suite", "task", "category", "role", "outcome")
 ATTEMPT_NUMBERS = ("repeat", "attempt", "parent", "temperature", "top_p", "max_tokens", "seed")
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A run as it shall stand in the store. The same `record` always means the same run."""
-
-    record: str
-    """Identity within the session: `session`, `arm:A`, `trial:A/T/0`, `attempt:A/T/0/1`, …"""
-    parent: str | None
-    """The record of the run that this one is nested in."""
-    kind: Kind
-    name: str
-    status: RunStatus
-    start: float
-    end: float | None
-    tags: Mapping[str, str]
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    artifacts: Mapping[str, bytes] = field(default_factory=dict)
-    series: tuple[tuple[str, float, float, int], ...] = ()
-    """Metrics over time: name, value, seconds since the epoch, step."""
-    dataset: Mapping[str, str] | None = None
-    """The suite, as MLflow's 'dataset used': name, digest, source_type, source, profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +49,6 @@ class Context:
     def baseline(self) -> Arm:
         """The arm that the others are compared with: the one that says so, else the first."""
         return next((arm for arm in self.plan.arms if arm.baseline), self.plan.arms[0])
-
-
-def record_of(kind: str, key: TrialKey | str, index: int | None = None) -> str:
-    """The identity of a run within its session."""
-    return f"{kind}:{key}" if index is None else f"{kind}:{key}/{index}"
-
-
-def _tags(kind: Kind, record: str, **more: Json) -> dict[str, str]:
-    values = {"kind": kind, "record": record, **more}
-    return {f"{TAG}{name}": str(value) for name, value in values.items() if value is not None}
-
-
-def _texts(values: Mapping[str, Json]) -> dict[str, str]:
-    """Parameters: what is not known is left out, and passwords in URLs; MLflow's longest value is 6,000 characters."""
-    told = {name: value for name, value in values.items() if value is not None and value != ""}
-    return {
-        name: masked(value if isinstance(value, str) else json.dumps(value, sort_keys=True))[:6000]
-        for name, value in told.items()
-    }
-
-
-def _numbers(values: Mapping[str, Json]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 # ---------------------------------------------------------------------------------------------- session, arm
@@ -136,8 +84,8 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         status,
         started.time,
         end,
-        _tags("session", SESSION, session=started.session, suite=plan.suite),
-        _texts(params),
+        tags("session", SESSION, session=started.session, suite=plan.suite),
+        texts(params),
         metrics,
         artifacts={"plan.json": masked(json.dumps(asdict(plan), indent=2, ensure_ascii=False)).encode()},
         dataset=_dataset(context),
@@ -163,7 +111,7 @@ def arm_run(
     end: float | None,
     metrics: Mapping[str, float],
     artifacts: Mapping[str, bytes],
-    series: tuple[tuple[str, float, float, int], ...] = (),
+    series: Series = (),
 ) -> RunRecord:
     """The run of an arm. Its series are MLflow's system metrics, of the model's processes."""
     arm, info = context.arm(started.arm), started.model
@@ -189,8 +137,8 @@ def arm_run(
         status,
         started.time,
         end,
-        {**_tags("arm", record, **identity(context, arm)), "mlflow.note.content": f"{arm.model}, {arm.strategy}"},
-        _texts(params),
+        {**tags("arm", record, **identity(context, arm)), "mlflow.note.content": f"{arm.model}, {arm.strategy}"},
+        texts(params),
         metrics,
         artifacts,
         series,
@@ -216,7 +164,7 @@ def resources_run(context: Context, finished: ArmFinished, start: float, samples
     record = record_of(RESOURCES, arm.name)
     account = dict(finished.monitor)
     reasons = account.pop("reasons", {})
-    numbers = {name: value for name, value in account.items() if name not in ("started", "interval")}
+    counted = {name: value for name, value in account.items() if name not in ("started", "interval")}
     return RunRecord(
         record,
         record_of(ARM, arm.name),
@@ -225,9 +173,9 @@ def resources_run(context: Context, finished: ArmFinished, start: float, samples
         "FINISHED",
         start,
         finished.time,
-        _tags("resources", record, **identity(context, arm)),
-        _texts({"interval_seconds": account.get("interval"), "unread": reasons or None}),
-        {**usage_metrics(finished.usage), **_numbers(numbers)},
+        tags("resources", record, **identity(context, arm)),
+        texts({"interval_seconds": account.get("interval"), "unread": reasons or None}),
+        {**usage_metrics(finished.usage), **numbers(counted)},
         {SAMPLES: samples} if samples is not None else {},
     )
 
@@ -236,7 +184,7 @@ def usage_metrics(usage: Usage | None) -> dict[str, float]:
     """A usage as metrics; what was not measured is left out."""
     if usage is None:
         return {}
-    return _numbers(
+    return numbers(
         {name: value for name, value in asdict(usage).items() if name != "seconds" and not name.endswith("_provenance")}
     )
 
@@ -283,9 +231,9 @@ def trial_run(row: Mapping[str, Json], trial: Trial, start: float, finished: Tri
         status,
         start,
         finished.time if finished else None,
-        _tags("trial", record, repeat=key.repeat, **{name: row.get(name) for name in TRIAL_TAGS}),
-        _texts({name: row.get(name) for name in TRIAL_NUMBERS}),
-        _numbers(metrics),
+        tags("trial", record, repeat=key.repeat, **{name: row.get(name) for name in TRIAL_TAGS}),
+        texts({name: row.get(name) for name in TRIAL_NUMBERS}),
+        numbers(metrics),
         {TRIAL: _json(_answer(trial, finished))} if finished else {},
     )
 
@@ -402,7 +350,7 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
         attempt.started,
         attempt.time if final else None,
         {
-            **_tags(
+            **tags(
                 "attempt",
                 record,
                 repeat=trial.key.repeat,
@@ -412,14 +360,14 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
                 **{name: row.get(name) for name in ATTEMPT_TAGS},
             ),
         },
-        _texts(
+        texts(
             {
                 **{name: row.get(name) for name in ATTEMPT_NUMBERS},
                 **provenance,
                 "server": attempt.completion.server if attempt.completion else None,
             }
         ),
-        _numbers({name: value for name, value in row.items() if name not in identity}),
+        numbers({name: value for name, value in row.items() if name not in identity}),
         {ATTEMPT: _json(body)},
     )
 

@@ -20,7 +20,7 @@ from smallenough import journal
 from smallenough.errors import InputError, JournalError, TrackingError, UnknownName
 from smallenough.tracking import layout
 from smallenough.tracking import store as stores
-from smallenough.tracking.layout import ARM, TAG, RunRecord
+from smallenough.tracking.runs import TAG, Kind, RunRecord
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store
 from smallenough.tracking.translate import Translator
@@ -94,7 +94,7 @@ def _session_runs(client: MlflowClient, store: Store, experiment: str | None) ->
         return search(client, [one.experiment_id for one in found], "session")
 
 
-def search(client: MlflowClient, experiments: list[str], kind: layout.Kind, **tags: str) -> list[Run]:
+def search(client: MlflowClient, experiments: list[str], kind: Kind, **tags: str) -> list[Run]:
     """Runs of a kind, by tags, the newest first."""
     told = {"kind": kind, **tags}
     query = " and ".join(f"tags.`{TAG}{name}` = '{value}'" for name, value in told.items())
@@ -190,7 +190,7 @@ def _artifact(client: MlflowClient, arm: Run, name: str) -> pd.DataFrame | None:
 def _rebuild(
     client: MlflowClient,
     experiments: list[str],
-    kind: layout.Kind,
+    kind: Kind,
     tags: Sequence[str],
     numbers: Sequence[str],
     session: str,
@@ -227,7 +227,7 @@ def _read_journal(folder: Path, rows: _Rows) -> None:
     try:
         for _, event in journal.read(folder):
             for run in translator.take(event):
-                if run.kind == ARM:
+                if run.kind == layout.ARM:
                     arms[run.record] = run
     except JournalError as error:
         raise TrackingError(str(error)) from error

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smallenough.errors import TrackingError
-from smallenough.tracking.layout import TAG, RunRecord
 from smallenough.tracking.masking import masked, shown_uri
+from smallenough.tracking.runs import TAG, RunRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from smallenough.errors import InputError, TrackingError, UnknownName
 from smallenough.records import Json, Suite, Task, Test, replace
 from smallenough.tracking.health import reach
-from smallenough.tracking.layout import TAG
 from smallenough.tracking.masking import shown_uri
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect, experiment_id
 

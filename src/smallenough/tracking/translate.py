@@ -27,10 +27,11 @@ from smallenough.records import Ask, Json, Suite, TrialKey
 from smallenough.resources.samples import Sample
 from smallenough.resources.system_metrics import SystemMetrics
 from smallenough.tracking import layout
-from smallenough.tracking.layout import Context, RunRecord
+from smallenough.tracking.layout import Context
+from smallenough.tracking.runs import RunRecord, RunStatus
 from smallenough.trial import Trial
 
-_ENDED: Mapping[str, layout.RunStatus] = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+_ENDED: Mapping[str, RunStatus] = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
 @dataclass

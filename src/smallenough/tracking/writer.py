@@ -26,8 +26,8 @@ from smallenough import journal
 from smallenough.errors import JournalError, SmallenoughError, TrackingError
 from smallenough.tracking import store as stores
 from smallenough.tracking.behind import WriterState, claim
-from smallenough.tracking.layout import RunRecord
 from smallenough.tracking.masking import masked
+from smallenough.tracking.runs import RunRecord
 from smallenough.tracking.sinks import Known, Sink, open_sink
 from smallenough.tracking.store import Store
 from smallenough.tracking.translate import Translator
