@@ -36,7 +36,7 @@ def ran(store: Store, **more: Any) -> str:
     """A session whose writer has ended, one way or the other."""
     ready = replayed.prepared(1, arms=replayed.ARMS[:1])
     result = experiment.run(replace(ready, plan=replace(ready.plan, **more)), store)
-    result.writer.wait(60)
+    result.writer.wait(600)
     return result.session
 
 
@@ -143,7 +143,7 @@ def test_no_password_of_a_tracking_uri_gets_out(
     command, environment = psutil.Process(result.writer.pid).cmdline(), dict(os.environ)
     assert "smallenough.tracking.writer" in command
     assert not any(SECRET in part for part in command), "everyone can read command lines"
-    assert result.writer.wait(60)
+    assert result.writer.wait(600)
     state = WriterState.read(result.folder)
     assert state
     assert state.error.startswith("http://me:***@127.0.0.1:9")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smallenough.errors import InputError, UnknownName
 from smallenough.events import ActionsDecided, AttemptFinished, Scored, StepFinished, TrialFinished
 from smallenough.metrics import (
-    COUNTS,
+    ARM_KEYS,
     TRIAL_METRICS,
     AttemptFacts,
     EfficiencyWeights,
@@ -19,9 +19,9 @@ from smallenough.metrics import (
     arm_metrics,
     derive_trial,
     efficiency,
+    total_usage,
     trial_metrics,
 )
-from smallenough.metrics.names import per_solved
 from smallenough.records import (
     Ask,
     Completion,
@@ -299,9 +299,28 @@ def test_where_nothing_is_solved_there_is_no_cost_of_a_solved_task() -> None:
 
 
 def test_a_cost_that_one_trial_lacks_is_not_known_per_solved_task() -> None:
-    found = arm_metrics([row("solved", tokens_in=5.0), row("solved", tokens_in=None)])
-    assert found["tokens_in"] == 5.0
-    assert "tokens_in_per_solved" not in found
+    found = arm_metrics([row("solved", tokens_total=5.0), row("solved", tokens_total=None)])
+    assert found["tokens_total"] == 5.0
+    assert "tokens_total_per_solved" not in found
+
+
+def test_an_arms_wall_time_is_its_own_and_no_mean_of_trials_that_overlap() -> None:
+    rows = [row("solved", wall_seconds=60.0), row("unsolved", wall_seconds=70.0)]
+    assert arm_metrics(rows, Usage(seconds=100.0))["wall_seconds"] == 100.0
+    assert "wall_seconds" not in arm_metrics(rows)
+
+
+def test_parts_come_to_sums_largest_peaks_and_means_by_time() -> None:
+    first = Usage(10.0, 4.0, 40.0, 500, 400, 80.0, 60, 90.0, None, "measured", "measured", "measured", "measured")
+    second = Usage(30.0, 6.0, 20.0, 700, 600, 40.0, 50, 10.0, None, "measured", "measured", "measured", "estimated")
+    assert total_usage([first, second]) == Usage(
+        40.0, 10.0, 25.0, 700, 550, 50.0, 60, 100.0, None, "measured", "measured", "measured", "estimated"
+    )
+    assert total_usage([first]) == first
+    blind = Usage(seconds=5.0)
+    assert total_usage([first, blind]) == Usage(
+        15.0, None, 40.0, 500, 400, 80.0, 60, None, None, "none", "measured", "measured", "none"
+    )
 
 
 def test_an_arm_without_trials_has_only_counts() -> None:
@@ -309,8 +328,6 @@ def test_an_arm_without_trials_has_only_counts() -> None:
 
 
 def test_the_table_of_metrics_is_sound() -> None:
-    names = [metric.name for metric in (*TRIAL_METRICS, *COUNTS)]
-    names += [per_solved(metric.name) for metric in TRIAL_METRICS if metric.is_cost]
-    assert len(names) == len(set(names))
-    assert len(names) < 50
+    assert len(ARM_KEYS) == len(set(ARM_KEYS))
+    assert len(ARM_KEYS) + len(("cpu", "memory", "memory share", *range(8))) < 50, "there is room for eight GPUs"
     assert all(metric.about and metric.unit for metric in TRIAL_METRICS)

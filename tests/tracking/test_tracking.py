@@ -34,7 +34,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
     store = Store.resolve(folder=tmp_path_factory.mktemp("mlruns"))
     result = experiment.run(replayed.prepared(TASKS, concurrency=2), store)
     assert result.status == "completed"
-    assert result.writer.wait(60) == 0
+    assert result.writer.wait(600) == 0
     return store, result.session
 
 

@@ -107,7 +107,7 @@ class Totals:
     """What the whole arm took, as it was measured. None: not measured."""
 
     wall_seconds: float | None
-    """From the arm's start to its end."""
+    """In which the arm ran, from its start to its end without the time between its parts."""
     cpu_seconds: float | None
     cpu_seconds_per_trial: float | None
     """`cpu_seconds` by all trials, failed ones included, since the total includes them."""

@@ -159,6 +159,13 @@ def _on_totals(frames: Frames, rows: Sequence[ArmRow], prices: Prices | None) ->
         estimated = list(frames.arms.index[frames.arms["energy_provenance"] == "estimated"])
         if estimated:
             yield f"Energy of {_listed(estimated)} is estimated, not measured."
+    if "killed_parts" in frames.arms.columns:
+        killed = list(frames.arms.index[frames.arms["killed_parts"] > 0])
+        if killed:
+            yield (
+                f"{_listed(killed)}: killed, and resumed; CPU, memory, energy and time count up to the last sample"
+                " before each kill."
+            )
     without = [row.arm for row in rows if row.totals.money is None and row.counts.trials]
     if prices and without:
         yield f"No money is reported for {_listed(without)}: what is charged for was not measured."

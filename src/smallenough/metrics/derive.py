@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from smallenough.events import Scored, TrialFinished
 from smallenough.metrics.efficiency import EfficiencyWeights, efficiency
 from smallenough.metrics.names import TRIAL_METRICS, per_solved
-from smallenough.records import Ask, Completion, Json, Outcome, Score, Step, Usage
+from smallenough.records import Ask, Completion, Json, Outcome, Provenance, Score, Step, Usage
 from smallenough.trial import Trial
 
-_USAGE_COSTS = ("cpu_seconds", "energy_joules", "gpu_energy_joules")
 _SOLVED: Mapping[Outcome, float] = {"solved": 1.0, "unsolved": 0.0}
 
 
@@ -101,17 +100,42 @@ def arm_metrics(trials: Sequence[Mapping[str, Json]], usage: Usage | None = None
     for metric in TRIAL_METRICS:
         known = [value for trial in valid if (value := trial.get(metric.name)) is not None]
         whole = known if valid and len(known) == len(valid) else [None]
-        total = _measured_total(usage, metric.name)
-        if metric.arm == "sum":
-            found[metric.name] = total if total is not None else _total(whole)
+        measured = _measured_total(usage, metric.name)
+        if measured is not None or metric.arm == "none":
+            found[metric.name] = measured
+        elif metric.arm == "sum":
+            found[metric.name] = total(whole)
         elif metric.arm == "max":
-            found[metric.name] = total if total is not None else max(known, default=None)
+            found[metric.name] = max(known, default=None)
         else:
-            found[metric.name] = total if total is not None else sum(known) / len(known) if known else None
+            found[metric.name] = sum(known) / len(known) if known else None
         if metric.is_cost:
-            cost = total if total is not None else _total(whole)
+            cost = measured if measured is not None else total(whole)
             found[per_solved(metric.name)] = cost / solved_count if cost is not None and solved_count else None
     return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def total_usage(parts: Sequence[Usage]) -> Usage:
+    """What parts that followed one another come to: sums, largest peaks, means by time.
+
+    A sum is known where every part is; peaks and means are those of the parts in which they are known. Of several
+    provenances the weakest is told.
+    """
+    found = _together(parts)
+    whole = {name: found[name] for name in ("peak_memory_bytes", "mean_memory_bytes", "gpu_peak_memory_bytes")}
+    provenances: dict[str, Provenance] = {
+        "cpu_provenance": _weakest([one.cpu_provenance for one in parts]),
+        "memory_provenance": _weakest([one.memory_provenance for one in parts if one.memory_provenance != "none"]),
+        "gpu_provenance": _weakest([one.gpu_provenance for one in parts if one.gpu_provenance != "none"]),
+        "energy_provenance": _weakest([one.energy_provenance for one in parts]),
+    }
+    counts = {name: None if value is None else int(value) for name, value in whole.items()}
+    return Usage(**{"seconds": sum(one.seconds for one in parts), **found, **counts, **provenances})  # type: ignore[arg-type]  # by name
+
+
+def _weakest(provenances: Sequence[Provenance]) -> Provenance:
+    order: tuple[Provenance, ...] = ("none", "estimated", "apportioned", "measured")
+    return next((one for one in order if one in provenances), "none")
 
 
 # ------------------------------------------------------------------------------------------------ parts of a trial
@@ -132,15 +156,15 @@ def _inference(facts: TrialFacts) -> dict[str, float | None]:
     waits = [one.first_token_seconds for one in done if one.first_token_seconds is not None]
     rated = [one for one in done if one.tokens_out is not None and one.generate_seconds]
     generating = sum(one.generate_seconds or 0.0 for one in rated)
-    tokens_in = _total(one.tokens_in for one in done)
-    tokens_out = _total(one.tokens_out for one in done)
+    tokens_in = total(one.tokens_in for one in done)
+    tokens_out = total(one.tokens_out for one in done)
     return {
-        "latency_seconds": _total(one.seconds for one in done),
+        "latency_seconds": total(one.seconds for one in done),
         "time_to_first_token_seconds": sum(waits) / len(waits) if waits else None,
         "tokens_in": tokens_in,
         "tokens_out": tokens_out,
         "tokens_total": None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
-        "reasoning_tokens": _total(one.reasoning_tokens for one in done),
+        "reasoning_tokens": total(one.reasoning_tokens for one in done),
         "tokens_per_second": sum(one.tokens_out or 0 for one in rated) / generating if generating else None,
         "model_calls": float(len(facts.attempts)),
     }
@@ -150,16 +174,20 @@ def _usage(attempts: Sequence[AttemptFacts]) -> dict[str, float | None]:
     windows = [attempt.usage for attempt in attempts if attempt.usage]
     if not windows or len(windows) < len(attempts):
         return {}
-    cpu_seconds = _total(one.cpu_seconds for one in windows)
+    return _together(windows)
+
+
+def _together(windows: Sequence[Usage]) -> dict[str, float | None]:
+    """What several windows, one after the other or apportioned, come to."""
     return {
-        "cpu_seconds": cpu_seconds,
-        "cpu_percent": _mean((one.cpu_percent, one.seconds) for one in windows),
+        "cpu_seconds": total(one.cpu_seconds for one in windows),
+        "cpu_percent": mean_by_time((one.cpu_percent, one.seconds) for one in windows),
         "peak_memory_bytes": _largest(one.peak_memory_bytes for one in windows),
-        "mean_memory_bytes": _mean((one.mean_memory_bytes, one.seconds) for one in windows),
-        "gpu_percent": _mean((one.gpu_percent, one.seconds) for one in windows),
+        "mean_memory_bytes": mean_by_time((one.mean_memory_bytes, one.seconds) for one in windows),
+        "gpu_percent": mean_by_time((one.gpu_percent, one.seconds) for one in windows),
         "gpu_peak_memory_bytes": _largest(one.gpu_peak_memory_bytes for one in windows),
-        "energy_joules": _total(one.energy_joules for one in windows),
-        "gpu_energy_joules": _total(one.gpu_energy_joules for one in windows),
+        "energy_joules": total(one.energy_joules for one in windows),
+        "gpu_energy_joules": total(one.gpu_energy_joules for one in windows),
     }
 
 
@@ -188,14 +216,14 @@ def _value(scores: Iterable[Score], name: str) -> float | None:
 
 def _measured_total(usage: Usage | None, name: str) -> float | None:
     """What was measured over the whole arm, where `name` is one of its measures."""
-    value = getattr(usage, name, None)
+    value = getattr(usage, "seconds" if name == "wall_seconds" else name, None)
     return None if value is None else float(value)
 
 
 # -------------------------------------------------------------------------------------------------------- arithmetic
 
 
-def _total(values: Iterable[float | None]) -> float | None:
+def total(values: Iterable[float | None]) -> float | None:
     """The sum, if every part is known."""
     parts = list(values)
     return None if None in parts else float(sum(part for part in parts if part is not None))
@@ -205,11 +233,13 @@ def _largest(values: Iterable[float | None]) -> float | None:
     return max((float(value) for value in values if value is not None), default=None)
 
 
-def _mean(values: Iterable[tuple[float | None, float]]) -> float | None:
-    """The mean of what is known, weighted by the seconds that it covers; plainly, where no time passed."""
+def mean_by_time(values: Iterable[tuple[float | None, float]]) -> float | None:
+    """The mean of what is known, weighted by the seconds that each covers; plainly, where no time passed."""
     known = [(value, seconds) for value, seconds in values if value is not None]
     if not known:
         return None
+    if len(known) == 1:  # as it is: multiplied and divided it would lose its last digit
+        return known[0][0]
     time = sum(seconds for _, seconds in known)
     if time <= 0:
         return sum(value for value, _ in known) / len(known)

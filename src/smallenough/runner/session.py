@@ -77,7 +77,9 @@ class SessionRunner:
 
     def _run_arm(self, position: int, arm: Arm) -> None:
         bench = self.bench
-        with (bench.journal.folder / "samples" / f"{position}.jsonl").open("a", encoding="utf-8") as samples:
+        path = bench.journal.folder / "samples" / f"{position}.jsonl"
+        # Line by line: of a part that is killed, the samples are all that is known.
+        with path.open("a", encoding="utf-8", buffering=1) as samples:
             monitor = ResourceMonitor(
                 probes_for(bench.clients[arm.provider].processes()),
                 bench.plan.sample_interval,

@@ -14,6 +14,8 @@ from smallenough.tracking.store import Store
 def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str]) -> str:
     """Logs a comparison; one of the same sessions with the same baseline is brought up to date, not logged again.
 
+    Its tag `smallenough.session` is the session's id; of several sessions their ids with commas between them.
+
     Args:
         store: where the sessions are tracked.
         tables: what was compared.
@@ -38,7 +40,7 @@ def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str
             tags = {
                 f"{TAG}kind": "comparison",
                 f"{TAG}record": record,
-                f"{TAG}sessions": sessions,
+                f"{TAG}session": sessions,
                 "mlflow.user": user(),
                 "mlflow.source.name": "smallenough",
             }
@@ -46,8 +48,8 @@ def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str
             run_id = run.info.run_id
             client.log_param(run_id, "sessions", sessions)
             client.log_param(run_id, "baseline", baseline)
-            client.log_metric(run_id, "arms", len(tables.arms))
-            client.log_metric(run_id, "trials", len(tables.trials))
+        client.log_metric(run_id, "arms", len(tables.arms))
+        client.log_metric(run_id, "trials", len(tables.trials))
         for name, text in artifacts.items():
             client.log_text(run_id, text, name)
         client.set_terminated(run_id)

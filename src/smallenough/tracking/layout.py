@@ -11,10 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
-from smallenough.metrics import trial_metrics
+from smallenough.events import ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
+from smallenough.metrics import EfficiencyWeights, trial_metrics
 from smallenough.records import Arm, Ask, Json, Score, Suite, Usage
 from smallenough.tracking.masking import masked
+from smallenough.tracking.parts import ArmTotals
 from smallenough.tracking.runs import RunRecord, RunStatus, Series, numbers, record_of, tags, texts
 from smallenough.trial import Trial
 
@@ -72,6 +73,7 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         "sandbox": plan.sandbox,
         **{f"limit_{name}": value for name, value in asdict(plan.limits).items()},
         "timeout_seconds": plan.timeout,
+        **{f"efficiency_{name}": value for name, value in asdict(EfficiencyWeights.of(plan.weights)).items()},
         "sample_interval_seconds": plan.sample_interval,
         "urls": ",".join(plan.urls),
         **started.provenance,
@@ -111,10 +113,15 @@ def arm_run(
     end: float | None,
     metrics: Mapping[str, float],
     artifacts: Mapping[str, bytes],
+    totals: ArmTotals | None = None,
     series: Series = (),
 ) -> RunRecord:
-    """The run of an arm. Its series are MLflow's system metrics, of the model's processes."""
+    """The run of an arm. Its series are MLflow's system metrics, of the model's processes.
+
+    What may change when an interrupted arm goes on stands in tags, since MLflow's parameters can't change.
+    """
     arm, info = context.arm(started.arm), started.model
+    known = {"energy_provenance": totals.usage.energy_provenance, "killed_parts": totals.killed} if totals else {}
     record = record_of(ARM, arm.name)
     params = {
         "model": arm.model,
@@ -137,7 +144,10 @@ def arm_run(
         status,
         started.time,
         end,
-        {**tags("arm", record, **identity(context, arm)), "mlflow.note.content": f"{arm.model}, {arm.strategy}"},
+        {
+            **tags("arm", record, **identity(context, arm), **known),
+            "mlflow.note.content": f"{arm.model}, {arm.strategy}",
+        },
         texts(params),
         metrics,
         artifacts,
@@ -158,13 +168,14 @@ def identity(context: Context, arm: Arm) -> dict[str, str]:
     }
 
 
-def resources_run(context: Context, finished: ArmFinished, start: float, samples: bytes | None) -> RunRecord:
+def resources_run(
+    context: Context, name: str, totals: ArmTotals, start: float, end: float, samples: bytes | None
+) -> RunRecord:
     """The run that holds an arm's resource samples, the sampler's settings and the totals."""
-    arm = context.arm(finished.arm)
+    arm = context.arm(name)
     record = record_of(RESOURCES, arm.name)
-    account = dict(finished.monitor)
-    reasons = account.pop("reasons", {})
-    counted = {name: value for name, value in account.items() if name not in ("started", "interval")}
+    counted = {key: value for key, value in totals.monitor.items() if key not in ("interval", "reasons")}
+    unread = "; ".join(f"{probe}: {reason}" for probe, reason in totals.monitor["reasons"].items())[:5000]
     return RunRecord(
         record,
         record_of(ARM, arm.name),
@@ -172,10 +183,10 @@ def resources_run(context: Context, finished: ArmFinished, start: float, samples
         f"{arm.name} resources",
         "FINISHED",
         start,
-        finished.time,
-        tags("resources", record, **identity(context, arm)),
-        texts({"interval_seconds": account.get("interval"), "unread": reasons or None}),
-        {**usage_metrics(finished.usage), **numbers(counted)},
+        end,
+        tags("resources", record, **identity(context, arm), killed_parts=totals.killed, unread=unread or None),
+        texts({"interval_seconds": totals.monitor.get("interval")}),
+        {**usage_metrics(totals.usage), **numbers({**counted, "idle_cpu_rate": totals.idle_cpu_rate})},
         {SAMPLES: samples} if samples is not None else {},
     )
 

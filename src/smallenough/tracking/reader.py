@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,8 +65,13 @@ def read(store: Store, sessions: Sequence[str] = (), experiment: str | None = No
 
     Raises:
         UnknownName: no such session or experiment; names the nearest.
+        InputError: there are no sessions yet.
         TrackingError: the store can't be reached, and there is no journal of what is asked for here.
     """
+    if store.database is not None and not store.database.exists():  # to read makes no store
+        if not journal.sessions(store.journals):
+            _choose([], sessions, experiment)  # says so
+        return _from_journals(store, sessions, experiment, f"{store.database} does not exist yet")
     try:
         client = stores.connect(store)
         runs = _session_runs(client, store, experiment)
@@ -97,7 +102,7 @@ def _session_runs(client: MlflowClient, store: Store, experiment: str | None) ->
 def search(client: MlflowClient, experiments: list[str], kind: Kind, **tags: str) -> list[Run]:
     """Runs of a kind, by tags, the newest first."""
     told = {"kind": kind, **tags}
-    query = " and ".join(f"tags.`{TAG}{name}` = '{value}'" for name, value in told.items())
+    query = " and ".join(f"tags.`{TAG}{name}` = {_quoted(value)}" for name, value in told.items())
     found: list[Run] = []
     token = None
     while experiments:
@@ -109,6 +114,11 @@ def search(client: MlflowClient, experiments: list[str], kind: Kind, **tags: str
         if not token:
             break
     return found
+
+
+def _quoted(value: str) -> str:
+    """A value in a query: MLflow takes either quote, and has no way to escape one."""
+    return f'"{value}"' if "'" in value else f"'{value}'"
 
 
 def _choose(known: list[str], sessions: Sequence[str], experiment: str | None) -> list[str]:
@@ -147,7 +157,8 @@ def _read_session(client: MlflowClient, session: Run, rows: _Rows) -> None:
             attempts = _rebuild(client, experiment, "attempt", layout.ATTEMPT_TAGS, layout.ATTEMPT_NUMBERS, name, told)
         rows.trials.append(trials)
         rows.attempts.append(attempts)
-        rows.arms.append(_arm_row(arm))
+        row = _arm_row(arm.data.tags, arm.data.params, arm.data.metrics, arm.info.status)
+        rows.arms.append({**row, "run_id": arm.info.run_id})
 
 
 def _not_begun(session: Run, rows: _Rows) -> list[str]:
@@ -158,19 +169,17 @@ def _not_begun(session: Run, rows: _Rows) -> list[str]:
     return [] if begun == planned else [f"session {name} is {word}: {planned - begun} of its arms have not begun"]
 
 
-def _arm_row(arm: Run) -> dict[str, Any]:
-    tags, params = arm.data.tags, arm.data.params
-    ours = {name: value for name, value in arm.data.metrics.items() if not name.startswith("system/")}
+def _arm_row(
+    tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float], status: str
+) -> dict[str, Any]:
+    """A row of the arms, from what its run says; the same from either source."""
     return {
-        "session": tags[f"{TAG}session"],
-        "arm": tags[f"{TAG}arm"],
-        "model": tags[f"{TAG}model"],
-        "strategy": tags[f"{TAG}strategy"],
-        "run_id": arm.info.run_id,
-        "status": _WORDS[arm.info.status],
-        "concurrency": float(params.get("concurrency", "nan")),
-        "model_parameters": float(params.get("model_parameters", "nan")),
-        **ours,
+        **{name: tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "strategy", "suite")},
+        "status": _WORDS[status],
+        "energy_provenance": tags.get(f"{TAG}energy_provenance"),
+        "killed_parts": float(tags.get(f"{TAG}killed_parts", "nan")),
+        **{name: float(params.get(name, "nan")) for name in ("concurrency", "model_parameters")},
+        **{name: value for name, value in metrics.items() if not name.startswith("system/")},
     }
 
 
@@ -235,9 +244,7 @@ def _read_journal(folder: Path, rows: _Rows) -> None:
     rows.trials.append(pd.DataFrame(trials))
     rows.attempts.append(pd.DataFrame(attempts))
     for run in arms.values():
-        tags = {name: run.tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "strategy")}
-        told = {name: float(run.params.get(name, "nan")) for name in ("concurrency", "model_parameters")}
-        rows.arms.append({**tags, "status": _WORDS[run.status], **told, **run.metrics})
+        rows.arms.append(_arm_row(run.tags, run.params, run.metrics, run.status))
 
 
 # ------------------------------------------------------------------------------------------------------- frames

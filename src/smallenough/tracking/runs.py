@@ -13,6 +13,9 @@ from smallenough.tracking.masking import masked
 TAG = "smallenough."
 """Prefix of every tag of ours."""
 
+MOST_METRICS = 49
+"""So many metrics a run has at most."""
+
 Kind: TypeAlias = Literal["session", "arm", "trial", "attempt", "resources", "training", "comparison", "validation"]
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 Series: TypeAlias = tuple[tuple[str, float, float, int], ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +26,11 @@ from smallenough.events import (
 from smallenough.metrics import arm_metrics
 from smallenough.records import Ask, Json, Suite, TrialKey
 from smallenough.resources.samples import Sample
-from smallenough.resources.system_metrics import SystemMetrics
 from smallenough.tracking import layout
 from smallenough.tracking.layout import Context
+from smallenough.tracking.parts import ArmTotals, Part, arm_totals
 from smallenough.tracking.runs import RunRecord, RunStatus
+from smallenough.tracking.series import system_series
 from smallenough.trial import Trial
 
 _ENDED: Mapping[str, RunStatus] = {"completed": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -38,10 +40,19 @@ _ENDED: Mapping[str, RunStatus] = {"completed": "FINISHED", "failed": "FAILED", 
 class _Arm:
     """What is known of an arm so far."""
 
-    started: ArmStarted
-    finished: ArmFinished | None = None
+    parts: list[Part]
     trials: list[dict[str, Json]] = field(default_factory=list)
     attempts: list[dict[str, Json]] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    """Metrics that stood at the end of an earlier part."""
+
+    def metrics(self, totals: ArmTotals) -> dict[str, float]:
+        """The arm's metrics. MLflow keeps what once stood: what is no longer known, for want in a part, becomes NaN."""
+        found = arm_metrics(self.trials, totals.usage)
+        if totals.idle_cpu_rate is not None:
+            found["idle_cpu_rate"] = totals.idle_cpu_rate
+        self.told |= found.keys()
+        return {**dict.fromkeys(self.told, math.nan), **found}
 
 
 class Translator:
@@ -77,9 +88,9 @@ class Translator:
                 return [self._session(event)]
             case ArmStarted():
                 if event.arm in self._arms:  # it goes on after an interruption
-                    self._arms[event.arm].finished = None
+                    self._arms[event.arm].parts.append(Part(event))
                     return []
-                self._arms[event.arm] = _Arm(event)
+                self._arms[event.arm] = _Arm([Part(event)])
                 return [layout.arm_run(self.context, event, "RUNNING", None, {}, {})]
             case ArmFinished():
                 return self._finish_arm(event)
@@ -139,36 +150,24 @@ class Translator:
 
     def _finish_arm(self, event: ArmFinished) -> list[RunRecord]:
         arm = self._arms[event.arm]
-        arm.finished = event
+        started = arm.parts[0].started
+        arm.parts[-1] = Part(arm.parts[-1].started, event)
         wanted = len(self.context.plan.task_ids) * self.context.plan.repeats
-        complete = len(arm.trials) == wanted
-        samples = self._samples(event.arm)
-        artifacts = {
-            layout.TRIALS: parquet(arm.trials),
-            layout.ATTEMPTS: parquet(arm.attempts),
-        }
-        metrics = arm_metrics(arm.trials, event.usage)
+        rows = self._samples(event.arm)
+        samples = [Sample.from_row(row) for row in rows]
+        totals = arm_totals(arm.parts, samples)
         run = layout.arm_run(
             self.context,
-            arm.started,
-            "FINISHED" if complete else "KILLED",
+            started,
+            "FINISHED" if len(arm.trials) == wanted else "KILLED",
             event.time,
-            metrics,
-            artifacts,
-            self._system_metrics(samples),
+            arm.metrics(totals),
+            {layout.TRIALS: parquet(arm.trials), layout.ATTEMPTS: parquet(arm.attempts)},
+            totals,
+            system_series(samples, self.context.started.provenance),
         )
-        return [run, layout.resources_run(self.context, event, arm.started.time, parquet(samples))]
-
-    def _system_metrics(self, samples: list[dict[str, Json]]) -> tuple[tuple[str, float, float, int], ...]:
-        """The samples as MLflow's system metrics: name, value, seconds since the epoch, step."""
-        told = self.context.started.provenance
-        gathered = SystemMetrics(int(told["hardware_cores_logical"]), int(told["hardware_memory_bytes"]))
-        steps = [step for row in samples if (step := gathered.add(Sample.from_row(row)))]
-        if last := gathered.finish():
-            steps.append(last)
-        return tuple(
-            (name, value, step.timestamp / 1000, step.step) for step in steps for name, value in step.values.items()
-        )
+        resources = layout.resources_run(self.context, event.arm, totals, started.time, event.time, parquet(rows))
+        return [run, resources]
 
     def _samples(self, arm: str) -> list[dict[str, Json]]:
         position = [one.name for one in self.context.plan.arms].index(arm)
