@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,6 +67,8 @@ def test_a_terminal_sees_progress_the_comparison_and_what_to_do_next(run: Any) -
     assert "tiny single: 1/1 1 solved" in done.err
     assert "100%" in done.out
     assert "smallenough ui" in done.err
+    (left_out,) = (line for line in done.err.splitlines() if line.startswith("left out for width"))
+    assert re.search(r"; smallenough compare \S+ --details shows all$", left_out)
 
 
 def test_dry_run_checks_and_counts_and_asks_no_model(run: Any, server: FaultyServer, fresh_store: Path) -> None:

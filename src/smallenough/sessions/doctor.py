@@ -284,7 +284,8 @@ def _gpu() -> Iterator[Finding]:
     probe = NvidiaProbe()
     try:
         if not probe.available:
-            yield Finding("gpu", "missing", probe.reason or "no NVIDIA GPU can be read")
+            mend = "where Ollama runs without one, leave --concurrency at 1: several requests at once slow it down"
+            yield Finding("gpu", "missing", probe.reason or "no NVIDIA GPU can be read", mend)
             return
         found = probe.inventory()
         names = ", ".join(str(value) for key, value in found.items() if key.endswith("_name"))

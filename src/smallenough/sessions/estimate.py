@@ -30,7 +30,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, journals: Path) -> Estimate:
-    """Counts a plan's trials and inferences, and estimates its time from the newest sessions with the same arms and suite.
+    """Counts a plan's trials and inferences; estimates its time from the newest sessions with these arms and suite.
 
     Args:
         plan: what shall be run.
