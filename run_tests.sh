@@ -16,12 +16,15 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$PWD
 unset PYTHONPATH PYTHONHOME
+unset PYTHONDONTWRITEBYTECODE # with it, each of the many processes would compile all that it imports
 started=$SECONDS
 say() { printf '==> %s\n' "$*"; }
 die() { printf '==> %s\n' "$*" >&2; exit 1; }
 
 source tests/ollama_server.sh
-trap stop_ollama EXIT
+installing=''
+stop_all() { [[ -z $installing ]] || kill "$installing" 2>/dev/null || true; stop_ollama; }
+trap stop_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
@@ -44,27 +47,45 @@ install_debian_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" </dev/null
 }
 
+pip() { .tests/venv/bin/python -m pip -qq --disable-pip-version-check "$@" 9>&-; }
+
 # The environment is made anew when pyproject.toml, the interpreter or the folder changes, so that what is no longer
 # declared is no longer there.
-install_environment() {
-  local wanted
+environment_is_current() {
   wanted=$({ cat pyproject.toml; "${PYTHON:-python3}" -VV; pwd -P; } | sha256sum | cut -d ' ' -f 1)
-  if [[ $(cat .tests/venv/made-for 2>/dev/null) != "$wanted" ]]; then
-    say "making the virtual environment .tests/venv (a minute or two)"
-    "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "Python 3.10 or newer is needed"
-    "${PYTHON:-python3}" -m venv --clear .tests/venv
-    .tests/venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
-    echo "$wanted" >.tests/venv/made-for
-  fi
+  [[ $(cat .tests/venv/made-for 2>/dev/null) == "$wanted" ]]
+}
+
+make_environment() {
+  say "making the virtual environment .tests/venv (a minute or two)"
+  "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "Python 3.10 or newer is needed"
+  "${PYTHON:-python3}" -m venv --clear .tests/venv
+  pip install --upgrade pip # the one that comes with Python takes twice as long for what follows
+}
+
+# Uncompiled: most modules are never imported, and Python compiles those that are.
+install_packages() {
+  pip install --no-compile --editable '.[dev]'
+  echo "$wanted" >.tests/venv/made-for
+}
+
+install_ollama() {
+  PYTHON=$root/.tests/venv/bin/python exec tests/install_ollama.sh .tests/ollama >.tests/install_ollama.log 2>&1 9>&-
 }
 
 mkdir -p .tests
 exec 9>.tests/lock # closed for what is started below, so that nothing that outlives this run keeps the lock
 flock -n 9 || { say "waiting for another run in this folder"; flock 9; }
 install_debian_packages
-install_environment
+current=1
+environment_is_current || { make_environment; current=''; }
 say "installing a real Ollama server into .tests/ollama"
-PYTHON=$root/.tests/venv/bin/python tests/install_ollama.sh .tests/ollama
+install_ollama &
+installing=$!
+[[ $current ]] || install_packages
+wait "$installing" || die "$(<.tests/install_ollama.log)"
+installing=''
+tail -n 1 .tests/install_ollama.log
 start_ollama "$root/.tests/ollama" "$root/.tests/ollama.log" 9>&-
 say "ready after $((SECONDS - started)) s; Ollama listens on $ollama_url"
 
@@ -88,11 +109,12 @@ check() {
 
 check ruff check .
 check ruff format --check .
-check mypy
+MYPY_NUM_WORKERS=$(nproc) check mypy
 check lint-imports --no-logo
 say "checks done after $((SECONDS - started)) s${failed:+; failed: $(IFS=,; echo "${failed[*]}")}"
-say "pytest $*"
+workers=$(($(nproc) < 7 ? $(nproc) + 1 : 8)) # many tests wait for processes most of the time
+say "pytest --numprocesses $workers --dist loadgroup $*"
 code=0
-pytest "$@" 9>&- || code=$?
+pytest --numprocesses "$workers" --dist loadgroup "$@" 9>&- || code=$?
 ((status)) || status=$code
 exit "$status"

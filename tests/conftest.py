@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from smallenough.tracking.store import Store, connect
 
 USER_SETTINGS = ("MLFLOW_", "DAGSHUB_", "OLLAMA_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "XAI_", "TOGETHER_", "DEEPSEEK_")
 MORE_USER_SETTINGS = (
@@ -50,12 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
     patch.setenv("no_proxy", "127.0.0.1,localhost")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--slow"):
-        return
     for item in items:
-        if item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; ./run_tests.sh --slow runs it"))
+        for shared in ("ollama", "engine"):  # one worker asks it, one test at a time
+            if item.get_closest_marker(shared):
+                item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +106,34 @@ def _marked_has_what_it_needs(request: pytest.FixtureRequest) -> None:
     for marker, fixture in (("ollama", "ollama_url"), ("engine", "engine_cache")):
         if request.node.get_closest_marker(marker):
             request.getfixturevalue(fixture)
+
+
+@pytest.fixture(scope="session")
+def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Store]:
+    """Makes new local stores in folders: copies of one, made once for all workers, since that takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    first = Store.resolve(None, (base.parent if hasattr(request.config, "workerinput") else base) / "new-store")
+    connect(first)
+    assert first.database
+    with sqlite3.connect(first.database) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = first.database.read_bytes()
+
+    def make(folder: Path) -> Store:
+        folder.mkdir(parents=True, exist_ok=True)
+        store = Store.resolve(None, folder)
+        assert store.database
+        store.database.write_bytes(content)
+        return store
+
+    return make
+
+
+@pytest.fixture
+def fresh_store(tmp_path: Path, new_store: Callable[[Path], Store]) -> Path:
+    """The folder of a new local store."""
+    return new_store(tmp_path / "store").folder
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.select import select
 from tests.servers.faulty import Answer, FaultyServer, Model
 
+pytestmark = pytest.mark.xdist_group("api")  # two sessions are shared
+
 ROOT = Path(__file__).parents[1]
 ADD = "```python\ndef add(a, b):\n    return a + b\n```"
 ADDING = select(BasicsSource().load(), ids=["add"])

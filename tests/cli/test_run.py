@@ -286,27 +286,30 @@ def test_no_server_is_infrastructure(capsys: pytest.CaptureFixture[str], fresh_s
     assert "no Ollama server answers at http://127.0.0.1:9; start it with `ollama serve`" in done.err
 
 
-FAILURES: Mapping[str, Answer] = {
-    "500": Answer(status=500, error="boom"),
-    "reset": Answer(fault="reset"),
-    "half an answer": Answer(ADD, fault="half JSON"),
-    "hang": Answer(fault="hang"),
+FAILURES = {
+    "is_even": Answer(status=500, error="boom"),
+    "factorial": Answer(fault="reset"),
+    "fibonacci": Answer(ADD, fault="half JSON"),
+    "reverse_list": Answer(fault="hang"),
 }
+"""How the server fails, by the task whose prompt it gets."""
 
 
-@pytest.mark.parametrize("failure", FAILURES)
 def test_a_failing_server_is_recorded_and_never_a_wrong_answer(
-    run: Any, server: FaultyServer, fresh_store: Path, failure: str
+    run: Any, server: FaultyServer, fresh_store: Path
 ) -> None:
-    answer = server.state.answer
-    server.state.answer = lambda body: FAILURES[failure] if "is_even" in str(body) else answer(body)
-    done = run("--model", "tiny", "--task-type", "add", "--task-type", "is_even", "--timeout", 3, "--json")
-    assert done.code == 3, "a resume does it again"
-    assert sorted(trial.outcome for trial in finished(fresh_store)) == ["model_failed", "solved"] or sorted(
-        trial.outcome for trial in finished(fresh_store)
-    ) == ["model_failed", "unsolved"]
+    def answer(body: Mapping[str, Any]) -> Answer:
+        prompt = body["messages"][-1]["content"]
+        return next((failure for name, failure in FAILURES.items() if name in prompt), Answer(ADD))
+
+    server.state.answer = answer
+    types = [argument for name in ("add", *FAILURES) for argument in ("--task-type", name)]
+    done = run("--model", "tiny", *types, "--timeout", 3, "--json")
+    assert done.code == 3, "a resume does them again"
+    outcomes = {trial.key.task: trial.outcome for trial in finished(fresh_store)}
+    assert outcomes == {"add": "solved", **dict.fromkeys(FAILURES, "model_failed")}
     (row,) = json.loads(done.out)["comparison"]["rows"]
-    assert row["counts"]["model_failed"] == 1
+    assert row["counts"]["model_failed"] == len(FAILURES)
     assert row["solved_rate"]["n"] == 1, "a failure is no wrong answer"
 
 

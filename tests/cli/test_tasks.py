@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from smallenough.tracking.store import Store
 from tests.cli.calling import call
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.xdist_group("tasks")  # a store with an imported suite is shared
 
 
 def own(name: str, **more: Any) -> dict[str, Any]:
@@ -36,9 +39,9 @@ def write(path: Path, *objects: dict[str, Any]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Path:
     """A store whose suite `doubles` has the tasks a and b."""
-    folder = tmp_path_factory.mktemp("store")
+    folder = new_store(tmp_path_factory.mktemp("store")).folder
     path = write(folder / "tasks.jsonl", own("a"), own("b"))
     command = [sys.executable, str(ROOT / "run_experiments.py"), "tasks", "import", str(path), "--suite", "doubles"]
     done = subprocess.run([*command, "--store", str(folder)], capture_output=True, text=True, check=False)

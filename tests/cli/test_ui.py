@@ -55,12 +55,10 @@ class Ui:
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory, fresh_database: bytes) -> Iterator[Ui]:
+def ui(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Iterator[Ui]:
     """The real UI on a real store with an experiment `seen`."""
     folder = tmp_path_factory.mktemp("ui")
-    (folder / "store").mkdir()
-    (folder / "store" / "mlflow.db").write_bytes(fresh_database)
-    connect(Store.resolve(None, folder / "store")).create_experiment("seen")
+    connect(new_store(folder / "store")).create_experiment("seen")
     port = free_port()
     command = [sys.executable, str(ROOT / "run_experiments.py"), "ui", "--store", str(folder / "store"), "--port"]
     with (folder / "log").open("w") as log:

@@ -29,6 +29,8 @@ from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store
 from tests import replayed
 
+pytestmark = pytest.mark.xdist_group("faults")  # a store to compare with is shared
+
 TASKS = 9
 GUARD = 240.0
 """Seconds after which something hangs: the writer steps back behind all other work on the machine."""
@@ -81,20 +83,20 @@ def content(store: Store) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The store of a session that nothing disturbed."""
+    """The store of a session that nothing disturbed, and that the session's writer made."""
     store = Store.resolve(folder=tmp_path_factory.mktemp("undisturbed"))
     result = experiment.run(replayed.prepared(TASKS, concurrency=3), store)
     assert result.writer.wait(GUARD) == 0
     return content(store)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_killed_at_random_points_and_resumed_the_store_is_as_if_undisturbed(
-    undisturbed: dict[str, Any], tmp_path: Path, seed: int
+    undisturbed: dict[str, Any], fresh_store: Path, seed: int
 ) -> None:
-    store = Store.resolve(folder=tmp_path)
+    store = Store.resolve(folder=fresh_store)
     chance = random.Random(seed)
-    process = start(tmp_path)
+    process = start(fresh_store)
     wait_until(lambda: any(store.journals.glob("*/journal.jsonl")), process)
     session = next(store.journals.iterdir()).name
     folder = store.journals / session
@@ -106,7 +108,7 @@ def test_killed_at_random_points_and_resumed_the_store_is_as_if_undisturbed(
             process.kill()
             kills += 1
         process.communicate()
-        process = start(tmp_path, "--resume", session)
+        process = start(fresh_store, "--resume", session)
     out, err = process.communicate(timeout=GUARD)
     assert kills or chance
     if process.returncode:  # it had been completed before the last kill came
@@ -122,8 +124,8 @@ def test_killed_at_random_points_and_resumed_the_store_is_as_if_undisturbed(
     assert content(store) == undisturbed
 
 
-def test_a_killed_writer_is_made_good_by_flush(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    store = Store.resolve(folder=tmp_path)
+def test_a_killed_writer_is_made_good_by_flush(undisturbed: dict[str, Any], fresh_store: Path) -> None:
+    store = Store.resolve(folder=fresh_store)
     result = experiment.run(replayed.prepared(TASKS, concurrency=3), store)
     result.writer.kill()
     result.writer.wait()
@@ -132,8 +134,8 @@ def test_a_killed_writer_is_made_good_by_flush(undisturbed: dict[str, Any], tmp_
     assert content(store) == undisturbed
 
 
-def test_an_unreachable_server_delays_nothing_and_loses_nothing(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    store = Store.resolve("http://127.0.0.1:9", tmp_path)
+def test_an_unreachable_server_delays_nothing_and_loses_nothing(undisturbed: dict[str, Any], fresh_store: Path) -> None:
+    store = Store.resolve("http://127.0.0.1:9", fresh_store)
     result = experiment.run(replayed.prepared(TASKS, concurrency=3), store)
     assert result.status == "completed"
     assert result.writer.wait(GUARD) != 0
@@ -141,16 +143,16 @@ def test_an_unreachable_server_delays_nothing_and_loses_nothing(undisturbed: dic
     state = WriterState.read(result.folder)
     assert state
     assert "127.0.0.1" in state.error
-    local = Store.resolve(folder=tmp_path)
+    local = Store.resolve(folder=fresh_store)
     writer.write(result.folder, local, follow=False)
     assert content(local) == undisturbed
 
 
 def test_interrupted_once_it_finishes_what_is_in_flight_and_can_be_resumed(
-    undisturbed: dict[str, Any], tmp_path: Path
+    undisturbed: dict[str, Any], fresh_store: Path
 ) -> None:
-    store = Store.resolve(folder=tmp_path)
-    process = start(tmp_path)
+    store = Store.resolve(folder=fresh_store)
+    process = start(fresh_store)
     wait_until(lambda: any(size(folder) > 6000 for folder in store.journals.glob("*")), process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=GUARD)
@@ -161,13 +163,13 @@ def test_interrupted_once_it_finishes_what_is_in_flight_and_can_be_resumed(
     assert 0 < one.done < one.trials
     left_open = [run for run in content(store).values() if run[0] == "RUNNING"]
     assert len(left_open) <= 3 * 4, "what is in flight, and what waits for its next step, may be open"
-    resumed = start(tmp_path, "--resume", found[1])
+    resumed = start(fresh_store, "--resume", found[1])
     assert resumed.communicate(timeout=GUARD)[0] == f"{found[1]} completed 0\n"
     assert content(store) == undisturbed
 
 
 def test_trials_that_a_failing_server_spoiled_are_done_again_by_a_resume(
-    undisturbed: dict[str, Any], tmp_path: Path
+    undisturbed: dict[str, Any], fresh_store: Path
 ) -> None:
     """Also where the failure came in the middle of a trial, and where nothing else was left to do."""
 
@@ -176,7 +178,7 @@ def test_trials_that_a_failing_server_spoiled_are_done_again_by_a_resume(
             raise ModelUnavailable("the server has gone")
         return replayed.answer(request)
 
-    store = Store.resolve(folder=tmp_path)
+    store = Store.resolve(folder=fresh_store)
     failing = replace(
         replayed.prepared(TASKS, concurrency=3), clients={"replay": ReplayClient(answer, {"m": replayed.INFO})}
     )
@@ -203,9 +205,9 @@ def test_trials_that_a_failing_server_spoiled_are_done_again_by_a_resume(
         experiment.resume(result.folder, store, prepared_again=lambda *_: healthy)
 
 
-def test_a_complete_session_has_nothing_to_resume(tmp_path: Path) -> None:
-    process = start(tmp_path)
+def test_a_complete_session_has_nothing_to_resume(fresh_store: Path) -> None:
+    process = start(fresh_store)
     out, _ = process.communicate(timeout=GUARD)
-    again = start(tmp_path, "--resume", out.split()[0])
+    again = start(fresh_store, "--resume", out.split()[0])
     _, err = again.communicate(timeout=GUARD)
     assert "is complete: there is nothing to resume" in err

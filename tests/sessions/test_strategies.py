@@ -227,7 +227,7 @@ def test_examples_that_a_suite_does_not_have_are_told(recording: str, shots: int
         wanted(f"{recording}#m", ("best_of_n", {"shots": shots}), suite=suite)
 
 
-def test_models_and_examples_are_on_the_arm_s_run(tmp_path: Path) -> None:
+def test_models_and_examples_are_on_the_arm_s_run(fresh_store: Path) -> None:
     arm = Arm("a", "m", "cascade", {"large": "big", "shots": 1}, provider="replay")
     suite = replace(replayed.suite(2), examples=BasicsSource().load().examples)
     client = Watched(only_big_is_right)
@@ -241,7 +241,7 @@ def test_models_and_examples_are_on_the_arm_s_run(tmp_path: Path) -> None:
         strategies={"a": make("cascade", large="big", shots=1)},
         further={"a": further_models(arm, client)},
     )
-    store = Store.resolve(None, tmp_path)
+    store = Store.resolve(None, fresh_store)
     result = experiment.run(ready, store, start_writer=lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
     assert result.writer.wait(60) == 0
     writer.write(result.folder, store, follow=False)

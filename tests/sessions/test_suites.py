@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from smallenough.errors import InputError, SandboxError, UnknownName
 from smallenough.sessions.suites import free_task, import_file, list_all, open_suite
 from smallenough.tracking.store import Store
 from smallenough.tracking.suites import list_suites
+
+pytestmark = pytest.mark.xdist_group("suites")  # a store with suites is shared
 
 
 def mbpp(number: int, code: str = "def double(n):\n    return 2 * n") -> dict[str, Any]:
@@ -37,10 +40,10 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def imported(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Store:
     """A store with two versions of `doubles`."""
     folder = tmp_path_factory.mktemp("imported")
-    store = Store.resolve(None, folder / "store")
+    store = new_store(folder / "store")
     for last in (1, 2):
         path = write(folder / "tasks.jsonl", *(mbpp(number) for number in range(1, last + 1)))
         assert import_file(store, path, "doubles", merge=False, sandbox="subprocess").version == last

@@ -54,28 +54,14 @@ def suite(*names: str, name: str = "mine", prompt: str = "Add.") -> Suite:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, empty_database: bytes) -> Store:
+def shared(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Store:
     """One store for tests that use names of their own."""
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / "mlflow.db").write_bytes(empty_database)
-    return Store.resolve(None, folder)
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A fresh store's database, made once, since that takes seconds."""
-    store = Store.resolve(None, tmp_path_factory.mktemp("empty"))
-    connect(store)
-    with sqlite3.connect(store.folder / "mlflow.db") as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    return (store.folder / "mlflow.db").read_bytes()
+    return new_store(tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty_database: bytes) -> Store:
-    (tmp_path / "mlflow.db").write_bytes(empty_database)
-    return Store.resolve(None, tmp_path)
+def store(tmp_path: Path, new_store: Callable[[Path], Store]) -> Store:
+    return new_store(tmp_path)
 
 
 def alter(store: Store, statement: str) -> None:
@@ -286,10 +272,9 @@ def test_a_server_that_is_away_is_told_within_seconds(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, empty_database: bytes) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Iterator[str]:
     """A real MLflow server on loopback."""
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "mlflow.db").write_bytes(empty_database)
+    folder = new_store(tmp_path_factory.mktemp("server")).folder
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -297,8 +282,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_database: bytes) -> I
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")),
     ]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }  # eight processes that have no part here
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True, env=environment)
     try:
         until(lambda: answers(f"http://127.0.0.1:{port}/health"), process, folder / "log")
         yield f"http://127.0.0.1:{port}"
