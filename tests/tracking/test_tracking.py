@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from smallenough import journal
+from smallenough.events import Event
 from smallenough.sessions import experiment
 from smallenough.strategies import branching
 from smallenough.tracking import layout, reader, sinks, writer
@@ -23,15 +28,17 @@ from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
 from tests import replayed
 
+pytestmark = pytest.mark.xdist_group("tracking")  # a session is shared
+
 TASKS = 6
 TEXTS = ("strategy_feedback",)
 """Options of `branching` that are text."""
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, str]:
+def ended(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> tuple[Store, str]:
     """A store with one session in it, and the session's id."""
-    store = Store.resolve(folder=tmp_path_factory.mktemp("mlruns"))
+    store = new_store(tmp_path_factory.mktemp("mlruns"))
     result = experiment.run(replayed.prepared(TASKS, concurrency=2), store)
     assert result.status == "completed"
     assert result.writer.wait(600) == 0
@@ -199,10 +206,10 @@ def picture(runs: list[Run], *, times: bool = True) -> Mapping[str, Any]:
 
 
 def test_both_ways_of_writing_make_the_same_store(
-    ended: tuple[Store, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ended: tuple[Store, str], fresh_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, session = ended
-    slow = Store.resolve(folder=tmp_path)
+    slow = Store.resolve(folder=fresh_store)
     monkeypatch.setattr(
         writer,
         "open_sink",
@@ -219,6 +226,37 @@ def test_both_ways_of_writing_make_the_same_store(
     ):
         files = [artifact.path for artifact in client.list_artifacts(one.info.run_id)]
         assert files == [artifact.path for artifact in quick.list_artifacts(other.info.run_id)]
+
+
+def test_the_writer_steps_back_while_the_runner_works_and_no_longer(fresh_store: Path) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:
+        started.append(writer.start(folder, store))
+        return started[0]
+
+    def observe(event: Event) -> None:
+        """Goes on when the writer has stepped back, which is held there, lest it ends before it is looked at."""
+        if event.kind == "arm_started":
+            while set(priorities(started[0])) != {19}:
+                time.sleep(0.01)
+            started[0].send_signal(signal.SIGSTOP)
+
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    arm = replayed.prepared(1, arms=replayed.ARMS[:1])
+    result = experiment.run(arm, Store.resolve(folder=fresh_store), observe, start_writer=start)
+    own, *group = priorities(result.writer)
+    assert group == [0] * len(group)
+    assert own == (usual if os.geteuid() == 0 else 19)
+    result.writer.send_signal(signal.SIGCONT)
+    assert result.writer.wait() == 0
+
+
+def priorities(process: subprocess.Popen[bytes]) -> list[int]:
+    """A process's own nice value, and its group's where the kernel has groups."""
+    group = Path(f"/proc/{process.pid}/autogroup")
+    own = os.getpriority(os.PRIO_PROCESS, process.pid)
+    return [own, int(group.read_text().split()[-1])] if group.exists() else [own]
 
 
 def test_the_quick_way_is_used_on_a_local_store(ended: tuple[Store, str]) -> None:

@@ -95,7 +95,8 @@ def run(
             book.append(ReferencesTimed(references, time.time()))
             process = start_writer(book.folder, store)
             status, failed = _carry_out(prepared, book, Progress(references=references), control, observe)
-            return SessionResult(session, status, book.folder, process, control.reason, failed, control.breaking_off())
+        writer.step_forward(process)
+        return SessionResult(session, status, book.folder, process, control.reason, failed, control.breaking_off())
 
 
 Begun = Mapping[str, ArmStarted]
@@ -141,7 +142,8 @@ def resume(
             progress.apply(reopened)
         process = writer.start(folder, store)
         status, failed = _carry_out(prepared, book, progress, control, observe)
-        return SessionResult(folder.name, status, folder, process, control.reason, failed, control.breaking_off())
+    writer.step_forward(process)
+    return SessionResult(folder.name, status, folder, process, control.reason, failed, control.breaking_off())
 
 
 def standing(folder: Path) -> tuple[Plan, list[TrialFinished]]:

@@ -56,8 +56,14 @@ def serve(store: Store, host: str, port: int) -> None:
     """
     command = [sys.executable, "-m", "mlflow", "ui", *_options(host, port)]
     # The URI, which may hold a password, goes by the environment: everyone can read command lines. MLflow's warnings
-    # about its own libraries are of no use to a user.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store.uri, "PYTHONWARNINGS": "ignore"}
+    # about its own libraries are of no use to a user. Its runners of jobs, eight processes of 200 MB each, serve judges
+    # that are started from its pages; who wants them says so.
+    environment = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
+        "PYTHONWARNINGS": "ignore",
+    }
     # In a session of its own, so that Ctrl-C reaches us alone, and the UI and its workers are ended together.
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:

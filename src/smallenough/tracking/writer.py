@@ -1,6 +1,7 @@
 """The writer: brings MLflow up to date with a session's journal, from a process of its own.
 
-It follows the journal while the runner works, in batches, at the lowest priority, so that tracking delays nothing.
+It follows the journal while the runner works, in batches, at the lowest priority, so that tracking delays nothing;
+once the runner has ended, and somebody may wait for the rest, at the usual one.
 It can be killed and started again at any time: what the store holds already is found by its `smallenough.record` tag
 and not written twice. Where the store can't be reached, it waits and tries again until the runner is gone; what is
 left then is written by `smallenough flush`. How far it is, and why it is not further, stands beside the journal (see
@@ -222,8 +223,17 @@ def _step_back() -> None:
     there the group has to step back as well.
     """
     os.nice(19)
-    with suppress(OSError):  # another system, or a kernel without such groups
-        Path("/proc/self/autogroup").write_text("19")
+    if os.getsid(0) == os.getpid():  # not where it was started by hand: the group is the terminal's then
+        with suppress(OSError):  # another system, or a kernel without such groups
+            Path("/proc/self/autogroup").write_text("19")
+
+
+def step_forward(process: subprocess.Popen[bytes]) -> None:
+    """Gives a writer the usual priority, since its runner has ended; as far as the system lets us."""
+    with suppress(OSError):  # it has ended, or the priority can't be raised again, which takes a privilege
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0))
+    with suppress(OSError):
+        Path(f"/proc/{process.pid}/autogroup").write_text("0")
 
 
 def main() -> None:
@@ -232,7 +242,8 @@ def main() -> None:
     parser.add_argument("session", type=Path, help="the session's folder")
     parser.add_argument("store", type=Path, help=f"the local folder of the store, whose URI is in {_URI}")
     arguments = parser.parse_args()
-    _step_back()
+    if journal.is_locked(arguments.session):
+        _step_back()
     try:
         write(arguments.session, Store(arguments.store, os.environ[_URI]), follow=True)
     except SmallenoughError as error:
