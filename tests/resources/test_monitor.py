@@ -246,3 +246,18 @@ def test_memory_is_flat_however_many_attempts_and_samples() -> None:
         tracemalloc.stop()
     assert monitor.stop().attempts == 6300
     assert many - few < 32 * 1024
+
+
+def test_a_server_that_is_started_again_is_followed(supervisor: Any) -> None:
+    monitor = ResourceMonitor(probes_for([]), interval=0.05)
+    monitor.start()
+    with monitor.attempt() as unseen:
+        supervisor.ask("burn 0.1")
+        monitor.follow(None)
+        monitor.follow([supervisor.pid])
+    with monitor.attempt() as seen:
+        supervisor.ask("burn 0.2")
+    totals = monitor.stop()
+    assert unseen.usage.cpu_seconds is None
+    assert seen.usage.cpu_seconds == pytest.approx(0.2, abs=0.05)
+    assert totals.usage.cpu_seconds == pytest.approx(0.2, abs=0.05)

@@ -7,8 +7,8 @@ keep a few numbers each.
 Limits: where attempts begin and end so quickly that not each can have its own reading, they share intervals and are
 marked `apportioned`, also when they did not overlap; one that would end without any reading since its begin gets one
 whatever it costs, so with many attempts of a few hundredths of a second the sampler costs more than its budget. A
-server that is started again during an arm is not found again (`ProcessProbe.follow` adds it). Energy counters are those
-of the whole machine: what else runs on it is in them.
+server that is started again during an arm has to be told with `follow`. Energy counters are those of the whole machine:
+what else runs on it is in them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from smallenough.plugins import load, names
 from smallenough.protocols import Probe
 from smallenough.records import Usage
 from smallenough.resources.ledger import Ledger, Share, usage
-from smallenough.resources.samples import ArmUsage, GaugeProbe, Sample, counters, gpu_samples
+from smallenough.resources.samples import ArmUsage, FollowingProbe, GaugeProbe, Sample, counters, gpu_samples
 
 FORCED_SHARE = 0.002
 """Share of one core that the readings at the begin and end of attempts may take."""
@@ -143,6 +143,12 @@ class ResourceMonitor:
             self._advance()
             self._previous = (self._origin, self._ledger.whole.amount("cpu_seconds"))
         self._thread.start()
+
+    def follow(self, pids: Sequence[int] | None) -> None:
+        """Reads further process trees too, such as that of a server that was started again."""
+        with self._lock:
+            for probe in [probe for probe in self._probes if isinstance(probe, FollowingProbe)]:
+                self._call(probe, partial(_follow, probe, pids or ()))
 
     def attempt(self) -> AttemptWindow:
         """The window of one attempt, to be used as `with monitor.attempt() as window`."""
@@ -296,6 +302,11 @@ class ResourceMonitor:
             sampler_cpu_seconds=self._thread_cost + self._forced_cost,
             reasons={**unseen, **self._reasons},
         )
+
+
+def _follow(probe: FollowingProbe, pids: Sequence[int]) -> Mapping[str, float]:
+    probe.follow(pids)
+    return {}
 
 
 def _name(probe: Probe) -> str:

@@ -62,6 +62,11 @@ class Descent:
         self._roots = frozenset(roots)
         self._known: dict[tuple[int, float], bool] = {}
 
+    def follow(self, roots: Iterable[int]) -> None:
+        """Adds trees."""
+        self._roots |= frozenset(roots)
+        self._known.clear()
+
     def __call__(self, pid: int) -> bool:
         """Whether the process lives and belongs to them."""
         try:
@@ -109,6 +114,11 @@ class NvidiaProbe:
     def available(self) -> bool:
         """Whether there is anything to read."""
         return bool(self._devices)
+
+    def follow(self, pids: Iterable[int]) -> None:
+        """Adds process trees whose memory is told."""
+        with self._lock:
+            self._members.follow(pids)
 
     def read(self) -> dict[str, float]:
         """How many `gpus` there are, and the energy counter of each that has one."""

@@ -7,7 +7,7 @@ Names of gauges: `rss_bytes`, `pss_bytes`, `gpus` (how many GPUs are read), `gpu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +25,15 @@ class GaugeProbe(Probe, Protocol):
         Args:
             last: whether an attempt ends here.
         """
+        ...
+
+
+@runtime_checkable
+class FollowingProbe(Probe, Protocol):
+    """A probe that reads process trees, and can be given more of them."""
+
+    def follow(self, pids: Iterable[int]) -> None:
+        """Reads the trees below `pids` too; those that it reads already change nothing."""
         ...
 
 

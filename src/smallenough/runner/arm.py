@@ -24,7 +24,7 @@ from smallenough.events import ActionsDecided, AttemptFinished, Event, StepFinis
 from smallenough.protocols import Strategy
 from smallenough.records import Arm, Ask, Task, TrialKey
 from smallenough.resources.monitor import ResourceMonitor
-from smallenough.runner.work import Bench, seed_of
+from smallenough.runner.work import Bench, follow, seed_of
 from smallenough.trial import Progress, Trial
 
 Observe = Callable[[Event], None]
@@ -153,6 +153,7 @@ class ArmRun:
     def _switch(self) -> None:
         client = self.bench.clients[self.arm.provider]
         client.unload(self._loaded)
+        follow(client, self.monitor)
         self._loaded = next(model for model, others in self._waiting.items() if others)
 
     def _submit(self, pool: ThreadPoolExecutor, trial: Trial, work: Callable[[], Event | None]) -> None:

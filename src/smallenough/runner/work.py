@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from smallenough.errors import InfrastructureError, JournalError
@@ -87,6 +88,8 @@ class Bench:
                 completion = self.clients[arm.provider].generate(request, window.token)
             except InfrastructureError as error:
                 failure = _failure(error)
+            if completion is None or completion.retries:  # what answers may be another process now
+                follow(self.clients[arm.provider], monitor)
         usage = window.usage
         return AttemptFinished(trial.key, index, started, completion, failure, usage, time.time())
 
@@ -158,6 +161,12 @@ class Bench:
 def seed_of(problem: Problem, seed: int, repeat: int) -> int:
     """The seed of a trial: the same for every arm, so that arms differ by nothing else."""
     return int(digest([seed, problem.id, repeat])[:7], 16)
+
+
+def follow(client: ModelClient, monitor: ResourceMonitor) -> None:
+    """Has the monitor look at the processes that the client has now; where that can't be told, at those before."""
+    with suppress(InfrastructureError):
+        monitor.follow(client.processes())
 
 
 def _failure(error: InfrastructureError) -> Failure:
