@@ -15,6 +15,8 @@ refused.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import os
 from collections.abc import Sequence
@@ -96,6 +98,7 @@ class Network:
         """The model's own default; 0 where it says nothing, as in transformers."""
         self.top_p = float(defaults.top_p or 1.0) if defaults.do_sample else 1.0
         """The model's own default."""
+        _give_back()
         self.shapes = self._agreeing()
         """The heights of steps that are used, in ascending order; the last is the most sequences in a batch."""
 
@@ -193,6 +196,14 @@ def _lay_out(model: Any) -> None:
             module.forward = functools.partial(_product, packed, module.bias)
             if module.weight is not shared:
                 module.weight = torch.nn.Parameter(torch.empty(0, dtype=module.weight.dtype), requires_grad=False)
+    for parameter in model.parameters():  # what is left is a view of the file, of which all would stay in memory
+        parameter.data = parameter.data.clone()
+
+
+def _give_back() -> None:
+    """Returns to the system what loading needed and the C library has kept for later; where it can't, it is kept."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _product(packed: Any, bias: Any, rows: Any) -> Any:
