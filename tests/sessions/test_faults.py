@@ -69,6 +69,7 @@ def content(store: Store) -> dict[str, Any]:
     for run in runs:
         session = run.data.tags[f"{TAG}session"]
         tags = {name: ids.get(value, value).replace(session, "") for name, value in run.data.tags.items()}
+        tags.pop(f"{TAG}killed_parts", None)  # this the kills do change
         kept = ("solved", "first_attempt_solved", "tests_passed_ratio", "model_calls", "tokens_out", "latency_seconds")
         metrics = {name: value for name, value in run.data.metrics.items() if name in kept}
         params = {
