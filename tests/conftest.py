@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from smallenough.tracking.store import Store, connect
 
@@ -45,6 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(USER_SETTINGS) or name in MORE_USER_SETTINGS:
             patch.delenv(name)
+    # How long one example takes says how busy the machine is; `benchmarks/` measures speed.
+    settings.register_profile("smallenough", deadline=None)
+    settings.load_profile("smallenough")
     patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     patch.setenv("HF_HUB_OFFLINE", "1")
     cache = tempfile.TemporaryDirectory(prefix="smallenough-cache-")
