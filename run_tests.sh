@@ -2,7 +2,7 @@
 # Checks everything on a fresh Debian machine: linter, formatter, strict types, import contract, tests.
 #
 #   ./run_tests.sh [PYTEST ARGUMENTS]     e.g. ./run_tests.sh tests/models -k deadline
-#   ./run_tests.sh --slow                 also the tests that take minutes
+#   ./run_tests.sh --slow                 also the tests that take minutes, and those of the embedded engine (PyTorch)
 #
 # Installs what is missing (Debian packages as root or through sudo), its own virtual environment and a real Ollama
 # server with smollm2:135m under .tests/, and nothing elsewhere. Every check runs, whatever the ones before it found; the
@@ -10,6 +10,7 @@
 #
 # SMALLENOUGH_MBPP    the MBPP file for the tests that read it (default: ../shared/data/mbpp.jsonl where it exists)
 # PYTHON              the interpreter to build the environment with (default: python3)
+# TORCH               how pip shall name PyTorch, for --slow (default: torch==2.13.0; see requirements.txt)
 set -euo pipefail
 { : <&0; } 2>/dev/null || exec </dev/null
 
@@ -95,6 +96,12 @@ if [[ -z ${SMALLENOUGH_MBPP:-} && -f ../shared/data/mbpp.jsonl ]]; then
   export SMALLENOUGH_MBPP
 fi
 export PATH=$root/.tests/venv/bin:$PATH
+if [[ " $* " == *' --slow '* ]]; then
+  say "installing the embedded engine"
+  pip install --no-compile "${TORCH:-torch==2.13.0}"
+  pip install --no-compile --editable '.[dev,hf]'
+  export SMALLENOUGH_TEST_CACHE=$root/.tests/cache
+fi
 
 status=0 failed=()
 check() {

@@ -52,7 +52,8 @@ def test_without_server_and_engine_marked_tests_are_skipped(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("required", ["CI", "SMALLENOUGH_TEST_ALL"])
 def test_where_they_are_required_their_absence_is_a_failure(tmp_path: Path, required: str) -> None:
-    assert outcome(tmp_path, **{required: "1"}) == "1 passed, 1 skipped, 2 errors"
+    assert outcome(tmp_path, **{required: "1"}) == "1 passed, 2 skipped, 1 error"
+    assert outcome(tmp_path, "--slow", **{required: "1"}) == "2 passed, 2 errors"
 
 
 def test_a_server_that_does_not_answer_is_a_failure_everywhere(tmp_path: Path) -> None:
