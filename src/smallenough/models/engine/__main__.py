@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -101,5 +102,16 @@ def _obey(batch: Batch, commands: queue.SimpleQueue[Command]) -> None:
             batch.drop(command.id)
 
 
+def _run() -> None:
+    """Runs `main`, and ends without waiting for the thread that listens."""
+    try:
+        main()
+    except BaseException:  # noqa: BLE001 - told as Python would, and then the process ends all the same
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    main()
+    _run()

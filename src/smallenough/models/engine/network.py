@@ -31,7 +31,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import transformers
-from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+)
 from transformers.utils import logging
 
 from smallenough.models.engine.attention import Attention, Reading, Stepping, Unsupported, spans_agree
@@ -136,13 +142,20 @@ class Network:
         return output.logits[0]
 
     def _agreeing(self) -> tuple[int, ...]:
-        """The largest set of heights whose rows come out the same to the last bit; where no two agree, one row."""
+        """The largest set of heights whose rows come out the same to the last bit; where no two agree, one row.
+
+        Raises:
+            Unsupported: not all of its layers remember what they see where this engine keeps it.
+        """
         most, extra = _SHAPES[-1], 8
         tokens = torch.randint(
             self._vocabulary, (2 * most + extra,), generator=torch.Generator().manual_seed(0)
         ).tolist()
         whole = Memory(most + extra)
         self.read(whole, tokens[most:])
+        layers = self._model.config.get_text_config().num_hidden_layers
+        if (attending := len(whole.shelf.layers)) != layers:
+            raise Unsupported(f"{attending} of its {layers} layers attend; take a model of which all do")
         if not spans_agree(whole):
             return _SHAPES[:1]
         sets: list[tuple[Any, list[int]]] = []
@@ -163,8 +176,14 @@ class Network:
 
 
 def _load(folder: str, kind: str) -> Any:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
     try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        made = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+        if not getattr(made, "_supports_attention_backend", False):
+            raise Unsupported(
+                f"{config.model_type} models don't generate text, or don't let their attention be replaced in"
+                " transformers; take a model of another family, as Llama, Qwen or Gemma"
+            )
         model, found = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,

@@ -1,0 +1,84 @@
+"""Makes tiny random models of several architectures, and what transformers itself answers with them.
+
+`python -m tests.models.tiny_models FOLDER` writes one folder a model, and `answers.json`: by model, for each prompt,
+the text that the likeliest tokens come to.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+PROMPTS = ("a", "def f(n):", "the quick brown fox jumps over the lazy dog, " * 3)
+NEW_TOKENS = 24
+CONTEXT = 512
+
+_SIZE = {
+    "vocab_size": 260,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": CONTEXT,
+    "initializer_range": 0.4,
+    "tie_word_embeddings": False,
+    "eos_token_id": 257,
+    "bos_token_id": 256,
+    "pad_token_id": 258,
+}
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "qwen2": {},
+    "phi3": {},
+    "mistral": {"sliding_window": 16},
+    "gemma2": {"sliding_window": 16, "query_pre_attn_scalar": 8, "attn_logit_softcapping": 5.0},
+    "gemma3_text": {"sliding_window": 16, "query_pre_attn_scalar": 8},
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+}
+"""By model type: several heads a key, biases, fused projections, windows, capped weights, experts."""
+
+
+def tokenizer(folder: Path) -> Any:
+    """Every byte is a token; three more mark the beginning, the end, and what is empty."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    marks = ["<begin>", "<end>", "<pad>"]
+    kernel = Tokenizer(models.BPE(vocab={name: place for place, name in enumerate([*letters, *marks])}, merges=[]))
+    kernel.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    kernel.decoder = decoders.ByteLevel()
+    made = PreTrainedTokenizerFast(tokenizer_object=kernel, bos_token="<begin>", eos_token="<end>", pad_token="<pad>")
+    made.save_pretrained(folder)
+    return made
+
+
+def main() -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    answers: dict[str, list[str]] = {}
+    for kind, more in CONFIGURATIONS.items():
+        folder = Path(sys.argv[1]) / kind
+        torch.manual_seed(1)
+        config = AutoConfig.for_model(kind, **{**_SIZE, **more})
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+        model.save_pretrained(folder)
+        words = tokenizer(folder)
+        answers[kind] = []
+        for prompt in PROMPTS:
+            tokens = words(prompt, return_tensors="pt").input_ids
+            with torch.inference_mode():
+                made = model.generate(
+                    tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=NEW_TOKENS, do_sample=False
+                )
+            answers[kind].append(words.decode(made[0, tokens.shape[1] :], skip_special_tokens=True))
+    (Path(sys.argv[1]) / "answers.json").write_text(json.dumps(answers), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
