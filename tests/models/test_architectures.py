@@ -26,8 +26,8 @@ OFTEN = ("gemma3_text", "mixtral")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the tiny models."""
+def models(engine_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny models; skips first where the engine isn't installed."""
     folder = tmp_path_factory.mktemp("tiny")
     subprocess.run([sys.executable, "-m", "tests.models.tiny_models", str(folder)], cwd=ROOT, check=True)
     return folder
