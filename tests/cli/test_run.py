@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from smallenough import journal
@@ -334,17 +335,30 @@ def test_a_server_that_only_fails_ends_the_session_which_can_be_resumed(
     assert [(one["status"], one["left_bytes"]) for one in listed] == [("completed", 0)]
 
 
-def test_twice_ctrl_c_stops_at_once_with_its_own_exit_code(server: FaultyServer, fresh_store: Path) -> None:
-    server.program(*[Answer(fault="hang")] * 9)
-    command = [sys.executable, str(ROOT / "run_experiments.py"), "--model", "tiny", "--url", server.url]
-    process = subprocess.Popen(
-        [*command, "--store", str(fresh_store)],
+def started(server: FaultyServer, store: Path, *more: object) -> subprocess.Popen[str]:
+    """A session of its own process, to send signals to."""
+    command = [
+        sys.executable,
+        str(ROOT / "run_experiments.py"),
+        "--model",
+        "tiny",
+        "--url",
+        server.url,
+        *map(str, more),
+    ]
+    return subprocess.Popen(
+        [*command, "--store", str(store)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+
+
+def test_twice_ctrl_c_stops_at_once_with_its_own_exit_code(server: FaultyServer, fresh_store: Path) -> None:
+    server.program(*[Answer(fault="hang")] * 9)
+    process = started(server, fresh_store)
     server.wait(lambda state: state.begun >= 1, seconds=60)
     process.send_signal(signal.SIGINT)
     assert process.stderr
@@ -360,6 +374,44 @@ def test_twice_ctrl_c_stops_at_once_with_its_own_exit_code(server: FaultyServer,
     server.wait(lambda state: state.disconnects >= 1)
     (one,) = journal.sessions(fresh_store / "journal")
     assert (one.status, one.done) == ("interrupted", 0)
+
+
+def test_sigterm_saves_all_stops_at_once_and_can_be_resumed(
+    server: FaultyServer, fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.program(Answer(ADD), *[Answer(fault="hang")] * 9)
+    process = started(server, fresh_store, "--task-type", "add", "--repeats", "2")
+    server.wait(lambda state: state.begun >= 1, seconds=60)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "smallenough resume" in said
+    (one,) = journal.sessions(fresh_store / "journal")
+    assert (one.status, one.done, one.trials) == ("interrupted", 1, 2)
+    server.state.programmed.clear()
+    assert call(capsys, "resume", "last", "--store", fresh_store).code == 0
+    (one,) = journal.sessions(fresh_store / "journal")
+    assert (one.status, one.done) == ("completed", 2)
+
+
+def test_ctrl_c_while_the_references_run_leaves_nothing_behind(
+    server: FaultyServer, mine: Path, tmp_path: Path
+) -> None:
+    task = json.loads(mine.read_text())
+    task["canonical_solution"] = "def add(a, b):\n    import time\n    time.sleep(100)\n    return a + b"
+    mine.write_text(json.dumps(task))
+    process = started(server, tmp_path / "store", "--import-data", "--jsonl-file", mine)
+    running: list[psutil.Process] = []
+    while not running:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        running = [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "bwrap"]
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert psutil.wait_procs(running, timeout=60)[1] == []
+    assert asked(server) == 0
+    assert not list((tmp_path / "store").rglob("journal.jsonl"))
 
 
 @pytest.fixture
