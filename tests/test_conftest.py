@@ -63,3 +63,11 @@ def test_a_server_that_does_not_answer_is_a_failure_everywhere(tmp_path: Path) -
 
 def test_slow_tests_run_on_demand(tmp_path: Path) -> None:
     assert outcome(tmp_path, "--slow") == "2 passed, 2 skipped"
+
+
+@pytest.mark.xdist_group("grouped")
+def test_groups_reach_the_scheduler(request: pytest.FixtureRequest) -> None:
+    """Else what a module's tests share is made again by every worker, and they ask the real server at the same time."""
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("only with --numprocesses and --dist loadgroup")
+    assert request.node.nodeid.endswith("@grouped")

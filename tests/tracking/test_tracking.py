@@ -23,7 +23,7 @@ from smallenough.events import Event
 from smallenough.sessions import experiment
 from smallenough.strategies import branching
 from smallenough.tracking import layout, reader, sinks, writer
-from smallenough.tracking.behind import WriterState
+from smallenough.tracking.behind import WriterState, left
 from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
 from tests import replayed
@@ -250,6 +250,25 @@ def test_the_writer_steps_back_while_the_runner_works_and_no_longer(fresh_store:
     assert own == (usual if os.geteuid() == 0 else 19)
     result.writer.send_signal(signal.SIGCONT)
     assert result.writer.wait() == 0
+
+
+def test_a_writer_whose_runner_was_killed_steps_down_for_the_next(fresh_store: Path) -> None:
+    """Else the next one would wait as long as the session runs."""
+    found = Store.resolve(folder=fresh_store)
+
+    def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:
+        first = writer.start(folder, store)
+        while WriterState.read(folder) is None:
+            assert first.poll() is None
+            time.sleep(0.01)
+        following = writer.start(folder, store)
+        assert first.wait(240) == 0, "it goes although the session is still running"
+        return following
+
+    result = experiment.run(replayed.prepared(1, arms=replayed.ARMS[:1]), found, start_writer=start)
+    assert result.writer.wait(240) == 0
+    assert left(result.folder) == 0
+    assert len(by_kind(runs_of(found), "trial")) == 1
 
 
 def priorities(process: subprocess.Popen[bytes]) -> list[int]:

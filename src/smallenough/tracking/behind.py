@@ -1,6 +1,7 @@
 """How far the tracking stores are behind a session's journal, in two small files beside it.
 
-`store.json` names the session's own store: the one that was in force when it was run or resumed last. `writer.json`
+`store.json` names the session's own store, the one that was in force when it was run or resumed last, and the writer
+that was started then. `writer.json`
 has for each store that it was written to how far the writer came, and why not further. Stores are named without their
 passwords; the local one that holds the journal is `local`, so that it can be moved.
 """
@@ -8,6 +9,7 @@ passwords; the local one that holds the journal is `local`, so that it can be mo
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,13 +66,23 @@ def left(folder: Path, store: Store | None = None) -> int:
     return (folder / "journal.jsonl").stat().st_size - (state.offset if state else 0)
 
 
-def claim(folder: Path, store: Store) -> None:
-    """Notes that the session's own store is `store`.
+def claim(folder: Path, store: Store) -> str:
+    """Notes that the session's own store is `store`, and that a new writer is about to fill it.
+
+    Returns:
+        The writer's name; one that follows the session under another name steps down (see `claimed`).
 
     Raises:
         JournalError: the folder can't be written.
     """
-    _save(folder / _OWN, {"store": _place(store)})
+    name = secrets.token_hex(8)
+    _save(folder / _OWN, {"store": _place(store), "writer": name})
+    return name
+
+
+def claimed(folder: Path) -> str:
+    """The name of the writer that was started last for the session; empty: none was."""
+    return str(_load(folder / _OWN).get("writer", ""))
 
 
 def own_store(folder: Path, given: Store) -> Store:

@@ -4,13 +4,15 @@ It follows the journal while the runner works, in batches, at the lowest priorit
 once the runner has ended, and somebody may wait for the rest, at the usual one.
 It can be killed and started again at any time: what the store holds already is found by its `smallenough.record` tag
 and not written twice. Where the store can't be reached, it waits and tries again until the runner is gone; what is
-left then is written by `smallenough flush`. How far it is, and why it is not further, stands beside the journal (see
+left then is written by `smallenough flush`. A runner that was killed leaves its writer alive; it steps down when a
+resume starts another. How far it is, and why it is not further, stands beside the journal (see
 `behind`); where that is a fault, its traceback stands in `writer.log`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -26,7 +28,7 @@ import portalocker
 from smallenough import journal
 from smallenough.errors import JournalError, SmallenoughError, TrackingError
 from smallenough.tracking import store as stores
-from smallenough.tracking.behind import WriterState, claim
+from smallenough.tracking.behind import WriterState, claim, claimed
 from smallenough.tracking.masking import masked
 from smallenough.tracking.runs import RunRecord
 from smallenough.tracking.sinks import Known, Sink, open_sink
@@ -37,6 +39,8 @@ _BATCH = 400
 """Runs in one write."""
 _PAUSE = 0.25
 """Seconds between two looks at a journal that has nothing new."""
+_TURN = 60.0
+"""Seconds to wait for another writer's end."""
 _LOG = "writer.log"
 _URI = "MLFLOW_TRACKING_URI"
 
@@ -125,22 +129,24 @@ def _depth(run: RunRecord) -> int:
     return ("session", "arm", "resources", "trial", "attempt").index(run.kind)
 
 
-def write(folder: Path, store: Store, *, follow: bool) -> None:
+def write(folder: Path, store: Store, *, follow: bool, name: str = "") -> None:
     """Brings the store up to date with a session. What goes wrong is also noted beside the journal.
 
     Args:
         folder: the session's folder.
         store: where to.
         follow: go on until the session's runner has gone, and bear with a store that can't be reached meanwhile.
+        name: what this writer is called (see `behind.claim`): it steps down when another is; empty: it never does.
 
     Raises:
         TrackingError: the store can't be reached or written (not while following a runner), or a fault of ours.
         InputError: the session's plan is not as it should be.
-        JournalError: the journal is damaged, or another writer has been at work for a minute.
+        JournalError: the journal is damaged, or, if it is not to be followed, another writer has been at work for a
+            minute.
     """
-    with _only_writer(folder):
+    with _only_writer(folder, math.inf if follow else _TURN):
         try:
-            _bring_up_to_date(folder, store, follow=follow)
+            _bring_up_to_date(folder, store, follow=follow, name=name)
         except SmallenoughError as error:
             _note(folder, store, str(error))
             raise
@@ -152,9 +158,9 @@ def write(folder: Path, store: Store, *, follow: bool) -> None:
             raise fault from error
 
 
-def _bring_up_to_date(folder: Path, store: Store, *, follow: bool) -> None:
+def _bring_up_to_date(folder: Path, store: Store, *, follow: bool, name: str) -> None:
     writer, patience = Writer(folder, store), 1.0
-    while True:
+    while not name or claimed(folder) == name:
         running = journal.is_locked(folder)
         try:
             progress = writer.advance()
@@ -167,10 +173,10 @@ def _bring_up_to_date(folder: Path, store: Store, *, follow: bool) -> None:
             patience = min(30.0, patience * 2)
             continue
         if not progress and not running:
-            break
+            writer.leave()
+            return
         if not progress:
             time.sleep(_PAUSE)
-    writer.leave()
 
 
 def _note(folder: Path, store: Store, error: str) -> None:
@@ -185,8 +191,8 @@ def _keep_traceback(folder: Path, store: Store, error: Exception) -> None:
 
 
 @contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    lock = portalocker.Lock(folder / "writer.lock", mode="a", timeout=60, check_interval=0.2)
+def _only_writer(folder: Path, seconds: float) -> Iterator[None]:
+    lock = portalocker.Lock(folder / "writer.lock", mode="a", timeout=seconds, check_interval=0.2)
     try:
         lock.acquire()
     except (portalocker.LockException, OSError) as error:
@@ -206,8 +212,8 @@ def start(folder: Path, store: Store) -> subprocess.Popen[bytes]:
     Raises:
         JournalError: the session's folder can't be written.
     """
-    claim(folder, store)
-    command = [sys.executable, "-m", "smallenough.tracking.writer", str(folder), str(store.folder)]
+    name = claim(folder, store)
+    command = [sys.executable, "-m", "smallenough.tracking.writer", str(folder), str(store.folder), name]
     # The URI, which may hold a password, goes by the environment: everyone can read command lines.
     environment = {**os.environ, _URI: store.uri}
     with (folder / _LOG).open("ab") as log:
@@ -241,11 +247,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m smallenough.tracking.writer", description=__doc__)
     parser.add_argument("session", type=Path, help="the session's folder")
     parser.add_argument("store", type=Path, help=f"the local folder of the store, whose URI is in {_URI}")
+    parser.add_argument("name", help="what this writer is called (see `behind.claim`)")
     arguments = parser.parse_args()
     if journal.is_locked(arguments.session):
         _step_back()
     try:
-        write(arguments.session, Store(arguments.store, os.environ[_URI]), follow=True)
+        write(arguments.session, Store(arguments.store, os.environ[_URI]), follow=True, name=arguments.name)
     except SmallenoughError as error:
         sys.exit(f"smallenough: {error}")
 
