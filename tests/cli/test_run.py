@@ -325,7 +325,7 @@ def test_a_server_that_only_fails_ends_the_session_which_can_be_resumed(
     run: Any, server: FaultyServer, fresh_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.program(*[Answer(status=404, error="model 'tiny' not found")] * 20)
-    done = run("--model", "tiny")
+    done = run("--model", "tiny", "--limit", 24)
     assert done.code == 3
     assert "20 trials failed for infrastructure" in done.err
     assert "smallenough resume" in done.err

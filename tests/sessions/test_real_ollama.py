@@ -61,7 +61,7 @@ def test_single_and_branching_are_run_measured_and_read_back(
 ) -> None:
     branching = "branching:max_depth=1,width=1"
     arms = ("--model", MODEL, "--strategy", "single", "--strategy", branching)
-    shown = smallenough(tmp_path, "run", *arms, *suite, "--max-tokens", "60", "--url", ollama_url, "--yes")
+    shown = smallenough(tmp_path, "run", *arms, *suite, "--max-tokens", "40", "--url", ollama_url, "--yes")
     assert shown["status"] == "completed"
     assert shown["left_bytes"] == 0
 
