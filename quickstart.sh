@@ -68,15 +68,16 @@ install_packages() {
 
 can_install_packages() { command -v apt-get >/dev/null && { ((EUID == 0)) || command -v sudo >/dev/null; }; }
 
-pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check --timeout 30 --retries 2 "$@"; }
+pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 
-# A plain `torch` for Linux brings CUDA, several gigabytes. The build `+cpu` of the same version goes before it.
+# A plain `torch` for Linux brings CUDA, several gigabytes. The build `+cpu` of the same version goes before it. What
+# torch needs comes with the rest, from the usual index alone.
 install_torch() {
   local more=()
   if [[ $(uname) == Linux ]] && ! command -v nvidia-smi >/dev/null; then
-    more=(--extra-index-url https://download.pytorch.org/whl/cpu)
+    more=(--extra-index-url https://download.pytorch.org/whl/cpu --retries 1)
   fi
-  pip install "$torch" ${more[@]+"${more[@]}"}
+  pip install --no-deps "$torch" ${more[@]+"${more[@]}"}
 }
 
 make_environment() {

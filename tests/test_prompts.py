@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from smallenough import prompts as prompts_module
 from smallenough.errors import InputError
 from smallenough.extraction import extract_code
-from smallenough.prompts import Prompts, SizeClass, example, signature
-from smallenough.records import Ask, Evaluation, Problem, Step, Task, Test, TestResult, replace
+from smallenough.prompts import Prompts, example, signature
+from smallenough.records import Ask, Evaluation, Problem, SizeClass, Step, Task, Test, TestResult, replace
 from smallenough.strategies._subtasks import Part
 from smallenough.tasks.basics import BasicsSource
 
 SUITE = BasicsSource().load()
 TASKS = SUITE.tasks
 TEMPLATES = Path(prompts_module.__file__).parent / "templates"
-CLASSES: tuple[SizeClass, ...] = ("large", "small")
+CLASSES: tuple[SizeClass, ...] = ("large", "small", "base")
 FAILED = Step(
     0,
     Ask(()),

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from smallenough.errors import InputError
-from smallenough.records import Json
+from smallenough.records import Json, SizeClass
 
 _MOST_BYTES = 2**20
 
@@ -48,7 +48,7 @@ class ModelPart(_Part):
     """A model to compare; what is not said is the model's default."""
 
     name: str
-    size_class: Literal["large", "small"] | None = None
+    size_class: SizeClass | None = None
     strategies: tuple[str, ...] | None = None
     """In place of the experiment's."""
     baseline: bool = False

@@ -14,15 +14,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jinja2
 
 from smallenough.errors import InputError
-from smallenough.records import Ask, Evaluation, Message, Problem, Step, Task, TestResult, digest
+from smallenough.records import Ask, Evaluation, Message, Problem, SizeClass, Step, Task, TestResult, digest
 from smallenough.syntax import parse
-
-SizeClass = Literal["large", "small"]
 
 _PACKAGED = Path(__file__).parent / "templates"
 _PARAMETER = re.compile(r"\*{0,2}[A-Za-z_]\w*(\s*=[^=]*)?|")

@@ -21,6 +21,10 @@ Role: TypeAlias = Literal["solve", "subtask", "combine", "judge", "extract"]
 Outcome: TypeAlias = Literal["solved", "unsolved", "unscored", "model_failed", "sandbox_failed", "scorer_failed"]
 """How a trial ended. `unscored`: no tests decide. The three `…_failed` are infrastructure: never a wrong answer."""
 
+SizeClass: TypeAlias = Literal["large", "small", "base"]
+"""Which prompt templates suit a model: detailed ones, concise ones, or, for a base model, which was never taught to
+follow instructions, beginnings of a text to continue."""
+
 Provenance: TypeAlias = Literal["measured", "apportioned", "estimated", "none"]
 """Where a number of `Usage` comes from."""
 
@@ -438,8 +442,7 @@ class Arm:
     """The strategy's options: those that differ from its defaults; in a plan all of them."""
     sampling: Sampling = field(default_factory=Sampling)
     provider: str = "ollama"
-    size_class: Literal["large", "small"] = "small"
-    """Which prompt templates suit the model: detailed ones, or concise ones."""
+    size_class: SizeClass = "small"
     baseline: bool = False
     """Whether the other arms are compared with this one."""
 
@@ -477,6 +480,7 @@ __all__ = [
     "Role",
     "Sampling",
     "Score",
+    "SizeClass",
     "Step",
     "Suite",
     "Task",

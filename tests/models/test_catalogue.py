@@ -83,7 +83,7 @@ GOOD = """
     [
         (
             GOOD.replace("size_class: small", "size_class: tiny"),
-            r"\.yaml: a\.size_class: .*'large' or 'small'",
+            r"\.yaml: a\.size_class: .*'large', 'small' or 'base'",
         ),
         (
             GOOD.replace("max_tokens: 10", "max_tokens: 0"),

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from smallenough.errors import InputError
-from smallenough.prompts import SizeClass
-from smallenough.records import Json, Sampling, replace
+from smallenough.records import Json, Sampling, SizeClass, replace
 from smallenough.sessions.prepare import Prepared, Settings, Wish, prepare
 from smallenough.tasks.basics import BasicsSource
 

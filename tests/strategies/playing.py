@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from smallenough.extraction import extract_code
 from smallenough.options import StrategyOptions, strategy_options
 from smallenough.plugins import load
-from smallenough.prompts import Prompts, SizeClass
+from smallenough.prompts import Prompts
 from smallenough.protocols import Strategy
-from smallenough.records import Action, Ask, Evaluation, Problem, Step, Test, TestResult, digest, replace
+from smallenough.records import Action, Ask, Evaluation, Problem, SizeClass, Step, Test, TestResult, digest, replace
 from smallenough.strategies import best_of_n, branching, cascade, single
 from smallenough.syntax import parse
 from smallenough.tasks.basics import BasicsSource

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from smallenough.errors import InputError
-from smallenough.records import ModelInfo, Sampling
+from smallenough.records import ModelInfo, Sampling, SizeClass
 
 LARGE_FROM = 3_000_000_000
 """An unknown model with at least this many parameters is large."""
@@ -30,6 +30,8 @@ class SamplingDefaults(BaseModel):
     temperature: float = Field(ge=0, le=2)
     max_tokens: int = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
+    stop: tuple[str, ...] = ()
+    """Where an answer ends, for a model that would go on."""
 
 
 class Package(BaseModel):
@@ -88,7 +90,7 @@ class CatalogueEntry(BaseModel):
     aliases: tuple[str, ...] = ()
     """Other names of the very same model."""
     provider: str = Field(min_length=1)
-    size_class: Literal["large", "small"]
+    size_class: SizeClass
     parameters: str | None = Field(pattern=r"^[0-9.]+[MB]$")
     """As people say it: `7B`, of the tag that the bare name means; None: not known."""
     description: str
@@ -100,7 +102,9 @@ class CatalogueEntry(BaseModel):
     @property
     def defaults(self) -> Sampling:
         """The sampling as the rest of smallenough has it."""
-        return Sampling(self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens)
+        return Sampling(
+            self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens, stop=self.sampling.stop
+        )
 
 
 _LARGE = SamplingDefaults(temperature=0.1, max_tokens=2048, top_p=0.95)

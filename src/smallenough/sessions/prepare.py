@@ -18,9 +18,9 @@ from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.models.balanced import BalancedClient
 from smallenough.models.catalogue import defaults_for
 from smallenough.options import strategy_options
-from smallenough.prompts import Prompts, SizeClass
+from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
-from smallenough.records import Arm, Json, Limits, ModelInfo, Sampling, Suite
+from smallenough.records import Arm, Json, Limits, ModelInfo, Sampling, SizeClass, Suite
 from smallenough.sessions.naming import arm_name, distinct_names
 
 _T = TypeVar("_T")
