@@ -25,7 +25,7 @@ serve='' sandbox=bubblewrap
 while (($#)); do
   case $1 in
     --serve) serve=1 ;;
-    --sandbox) sandbox=${2:-}; shift ;;
+    --sandbox) sandbox=${2:-}; shift $(($# > 1)) ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit ;;
     *) die "unknown: $1; ./quickstart.sh --help tells what there is" ;;
   esac
@@ -118,7 +118,7 @@ else
   say "  - install smallenough with its embedded engine into .venv (about 150 MB to download the first time, and $torch)"
   say "  - download the weights of ${models[*]} (340 MB), since no Ollama server answers"
 fi
-say "  - run each model on 13 small Python tasks, as it is and with branching, and write all of it to MLflow in mlruns/"
+say "  - run each model on 8 small Python tasks, as it is and with branching, and write all of it to MLflow in mlruns/"
 [[ $sandbox == bubblewrap ]] || say "  - run what the models write with limits, but NOT isolated (--sandbox subprocess)"
 
 # ------------------------------------------------------------------------------------------------- doing it
@@ -127,12 +127,12 @@ say "  - run each model on 13 small Python tasks, as it is and with branching, a
 make_environment
 say "installed after $((SECONDS - begun)) s"
 
-options=(--quick-test --max-tokens 160 --strategy single --strategy branching:width=1,max_depth=2 --experiment quickstart --yes)
+options=(--quick-test --limit 8 --max-tokens 128 --strategy single --strategy branching:width=1,max_depth=1 --experiment quickstart --yes)
 [[ $sandbox == bubblewrap ]] || options+=(--sandbox "$sandbox")
 for model in "${models[@]}"; do options+=(--model "$model"); done
 if [[ -n $extras ]]; then
   .venv/bin/smallenough models --pull "${models[0]}" --pull "${models[1]}" >/dev/null
-  options+=(--concurrency 13)
+  options+=(--concurrency 8)
   say "the models are ready after $((SECONDS - begun)) s"
 fi
 printf '==> .venv/bin/smallenough run'

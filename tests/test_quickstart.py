@@ -1,0 +1,134 @@
+"""`quickstart.sh`: from a clone to a comparison, with an Ollama server and without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smallenough.analysis.comparison import compare
+from smallenough.tracking import reader
+from smallenough.tracking.store import Store
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "quickstart.sh"
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the script of a clone as a new user would: with a home folder of its own, and nothing set."""
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "LANG", "LC_"))}
+    path = os.pathsep.join(
+        part for part in os.environ["PATH"].split(os.pathsep) if part != str(Path(sys.executable).parent)
+    )
+    return subprocess.run(
+        [str(folder / SCRIPT.name), *arguments],
+        env={**kept, "PATH": path, "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def cloned(folder: Path) -> Path:
+    """What git knows of the working tree, in a folder of its own."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def arms(folder: Path) -> pd.DataFrame:
+    """The comparison of the newest session in the store that the script filled."""
+    tables = reader.read(Store.resolve(folder=folder / "mlruns"))
+    return compare(tables.trials, tables.arms).to_frame()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A folder with the script and nothing else."""
+    (tmp_path / "alone").mkdir()
+    shutil.copy2(SCRIPT, tmp_path / "alone")
+    (tmp_path / "alone" / "pyproject.toml").touch()
+    return tmp_path / "alone"
+
+
+def test_help_teaches(alone: Path) -> None:
+    done = start(alone, "--help")
+    assert done.returncode == 0
+    assert "--serve" in done.stdout
+    assert "QUICKSTART_TORCH" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--serv",), "unknown: --serv"),
+        (("--sandbox", "docker"), "--sandbox docker: it is bubblewrap or subprocess"),
+        (("--sandbox",), "--sandbox (nothing)"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(alone: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = start(alone, *arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (alone / ".venv").exists()
+
+
+def test_an_old_python_is_told_with_the_mend(alone: Path, tmp_path: Path) -> None:
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\nexit 1\n')
+    old.chmod(0o755)
+    done = start(alone, PYTHON=str(old))
+    assert done.returncode == 1
+    assert "Python 3.9.2 is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh" in done.stderr
+    done = start(alone, PYTHON="python3.99")
+    assert (done.returncode, "python3.99 is not there" in done.stderr) == (1, True)
+    assert not (alone / ".venv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ollama
+@pytest.mark.timeout(1800)
+def test_where_an_ollama_server_answers_its_models_are_compared_and_again_at_once(
+    tmp_path: Path, ollama_url: str
+) -> None:
+    folder = cloned(tmp_path / "clone")
+    done = start(folder, OLLAMA_HOST=ollama_url)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "compare what your Ollama server has: smollm2:135m" in done.stdout
+    found = arms(folder)
+    assert list(found["arm"]) == ["smollm2:135m single", "smollm2:135m branching width=1,max_depth=1"]
+    assert list(found["trials"]) == [8, 8]
+    assert (found["model_failed"] == 0).all()
+    assert not list((folder / ".venv").glob("lib/*/site-packages/torch")), "the engine is not needed"
+    made = (folder / ".venv" / "quickstart").stat().st_mtime_ns
+    again = start(folder, OLLAMA_HOST=ollama_url)
+    assert again.returncode == 0, again.stderr
+    assert (folder / ".venv" / "quickstart").stat().st_mtime_ns == made, "nothing is installed again"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_without_one_the_embedded_engine_compares_two_models(tmp_path: Path) -> None:
+    folder = cloned(tmp_path / "clone")
+    done = start(folder, OLLAMA_HOST="127.0.0.1:9")
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = arms(folder)
+    assert [str(name).split()[0] for name in found["arm"]] == [
+        *2 * ["huggingface:smollm2:135m"],
+        *2 * ["huggingface:gemma3:270m-base"],
+    ]
+    assert set(found["strategy"]) == {"single", "branching"}
+    assert list(found["trials"]) == [8, 8, 8, 8]
+    assert (found["model_failed"] == 0).all()
+    assert found["solved"].sum() > 0
+    assert "smallenough ui" in done.stdout
