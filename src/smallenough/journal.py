@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from smallenough.events import Event, SessionFinished, SessionStarted, Status, d
 from smallenough.records import Suite
 
 _EVENTS = "journal.jsonl"
+_FAILED = re.compile(rb'"outcome":"\w+_failed"')
 _SUITE = "suite.json"
 
 
@@ -265,6 +267,8 @@ class SessionSummary:
     """How many trials were planned."""
     done: int
     """How many ended."""
+    failed: int
+    """Of those, how many an infrastructure failure ended: a resume does them again."""
     folder: Path
 
 
@@ -294,12 +298,15 @@ def summary(folder: Path) -> SessionSummary:
         JournalError: there is no readable journal.
     """
     path = folder / _EVENTS
-    done, last = 0, b""
+    done, failed, last = 0, 0, b""
     try:
         with path.open("rb") as file:
             first = file.readline()
             for line in file:
-                done += line.endswith(b'"kind":"trial_finished"}\n') - line.endswith(b'"kind":"trial_reopened"}\n')
+                ended_one = line.endswith(b'"kind":"trial_finished"}\n')
+                reopened = line.endswith(b'"kind":"trial_reopened"}\n')  # only what failed is
+                done += ended_one - reopened
+                failed += (ended_one and _FAILED.search(line) is not None) - reopened
                 last = line if line.endswith(b"}\n") else last
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror or error}") from error
@@ -328,6 +335,7 @@ def summary(folder: Path) -> SessionSummary:
         status,
         plan.trials,
         done,
+        failed,
         folder,
     )
 

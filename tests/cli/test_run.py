@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from smallenough import journal
+from smallenough.cli import ending
 from smallenough.tracking.store import Store
 from smallenough.tracking.suites import list_suites
 from tests.cli.calling import Called, call
@@ -297,7 +298,7 @@ FAILURES = {
 
 
 def test_a_failing_server_is_recorded_and_never_a_wrong_answer(
-    run: Any, server: FaultyServer, fresh_store: Path
+    run: Any, server: FaultyServer, fresh_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def answer(body: Mapping[str, Any]) -> Answer:
         prompt = body["messages"][-1]["content"]
@@ -312,6 +313,9 @@ def test_a_failing_server_is_recorded_and_never_a_wrong_answer(
     (row,) = json.loads(done.out)["comparison"]["rows"]
     assert row["counts"]["model_failed"] == len(FAILURES)
     assert row["solved_rate"]["n"] == 1, "a failure is no wrong answer"
+    (one,) = journal.sessions(fresh_store / "journal")
+    assert (one.done, one.failed) == (1 + len(FAILURES), len(FAILURES))
+    assert f"{one.done}/{one.trials}, {one.failed} failed" in call(capsys, "sessions", "--store", fresh_store).out
 
 
 def test_what_is_transient_is_tried_again(run: Any, server: FaultyServer, fresh_store: Path) -> None:
@@ -392,6 +396,20 @@ def test_sigterm_saves_all_stops_at_once_and_can_be_resumed(
     assert call(capsys, "resume", "last", "--store", fresh_store).code == 0
     (one,) = journal.sessions(fresh_store / "journal")
     assert (one.status, one.done) == ("completed", 2)
+
+
+def test_ctrl_c_while_mlflow_is_written_says_how_to_go_on(
+    run: Any, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    server.program(Answer(status=404, error="model 'tiny' not found"))
+    monkeypatch.setattr(ending, "wait_for_writer", interrupted)
+    done = run("--model", "tiny", "--task-type", "add")
+    assert done.code == 130
+    assert re.search(r"session (\S+): completed; a process goes on writing it to MLflow", done.err)
+    assert "go on with it: smallenough resume 2" in done.err
 
 
 def test_ctrl_c_while_the_references_run_leaves_nothing_behind(

@@ -109,7 +109,7 @@ class TestImport:
     ) -> None:
         path = write(tmp_path / "tasks.jsonl", own("x"))
         arguments = ("tasks", "import", path, "--suite", "versions", "--store", store, "--sandbox", "subprocess")
-        assert "version 1: 1 tasks" in call(capsys, *arguments).out
+        assert "version 1: 1 task" in call(capsys, *arguments).out
         assert "it had these very tasks, and no version was added" in call(capsys, *arguments).out
         write(path, own("y"))
         said = json.loads(call(capsys, *arguments, "--no-clear", "--json").out)

@@ -143,6 +143,14 @@ def test_what_is_missing_in_one_part_is_missing_in_the_sum() -> None:
     assert (found["tokens_out"], found["cpu_seconds"]) == (100.0, 16.0)
 
 
+def test_what_a_failed_attempt_took_is_not_known() -> None:
+    for attempts in ([AttemptFacts(0)], [AttemptFacts(0, None, completion()), AttemptFacts(1, 0)]):
+        found = derive_trial(facts(attempts=attempts), WEIGHTS)
+        names = ("latency_seconds", "tokens_in", "tokens_out", "tokens_total", "reasoning_tokens")
+        assert [found[name] for name in names] == [None] * 5
+        assert found["model_calls"] == len(attempts)
+
+
 def test_an_attempt_that_was_not_monitored_leaves_no_usage() -> None:
     attempts = [AttemptFacts(0, None, completion(), USAGE), AttemptFacts(1, 0, completion(), None)]
     found = derive_trial(facts(attempts=attempts), WEIGHTS)

@@ -46,6 +46,11 @@ def open_store(store: Path | None, tracking_uri: str | None) -> Store:
     return found
 
 
+def counted(number: int, what: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_json(value: Any) -> None:
     """Prints a value, or a frozen record, as JSON."""
 

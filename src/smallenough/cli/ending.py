@@ -29,7 +29,12 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
 
     A session that was stopped at once is not waited for, and not compared: its writer goes on by itself.
     """
-    behind = left(result.folder) if result.broken_off else wait_for_writer(result, quiet=as_json)
+    try:
+        behind = left(result.folder) if result.broken_off else wait_for_writer(result, quiet=as_json)
+    except KeyboardInterrupt:
+        click.echo(f"session {result.session}: {result.status}; a process goes on writing it to MLflow", err=True)
+        _show_resume(result)
+        raise
     shown: dict[str, Any] = {
         "session": result.session,
         "status": result.status,
@@ -65,10 +70,14 @@ def show_end(result: SessionResult, store: Store, *, as_json: bool, answers: boo
         if result.failed:
             count = f"{result.failed} trial{'s' if result.failed > 1 else ''}"
             click.echo(f"{count} ended in a failure of the server or the sandbox; a resume does them again", err=True)
-        if result.status != "completed" or result.failed:
-            click.echo(f"go on with it: smallenough resume {result.session}", err=True)
+        _show_resume(result)
         click.echo("look at every run: smallenough ui", err=True)
     return _CODES["failed" if result.failed and result.status == "completed" else result.status]
+
+
+def _show_resume(result: SessionResult) -> None:
+    if result.status != "completed" or result.failed:
+        click.echo(f"go on with it: smallenough resume {result.session}", err=True)
 
 
 def _why_behind(result: SessionResult) -> str:

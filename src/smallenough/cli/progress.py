@@ -34,6 +34,7 @@ class SessionProgress:
         self._each = len(plan.task_ids) * plan.repeats
         self._done = Counter(event.key.arm for event in before)
         self._solved = Counter(event.key.arm for event in before if event.outcome == "solved")
+        self._answered: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._fresh: Counter[str] = Counter()
         self._started: dict[str, float] = {}
@@ -78,9 +79,11 @@ class SessionProgress:
         self._done[key.arm] += 1
         self._fresh[key.arm] += 1
         self._solved[key.arm] += event.outcome == "solved"
+        self._answered[key.arm] += event.outcome == "unscored"
         self._failed[key.arm] += event.failure is not None
         self._progress.update(self._bars[key.arm], advance=1, told=self._told(key.arm))
-        if not self._console.is_terminal and time.monotonic() - self._said > _EVERY:
+        going_on = self._done[key.arm] < self._each  # else the arm's end is told at once
+        if going_on and not self._console.is_terminal and time.monotonic() - self._said > _EVERY:
             self._show(key.arm)
 
     def _show(self, arm: str, *, last: bool = False) -> None:
@@ -92,7 +95,8 @@ class SessionProgress:
 
     def _told(self, arm: str) -> str:
         fresh, seconds = self._fresh[arm], time.monotonic() - self._started[arm]
-        parts = [f"{self._solved[arm]} solved"]
+        answered, solved = self._answered[arm], self._solved[arm]
+        parts = [f"{answered} answered"] if answered and not solved else [f"{solved} solved"]
         if self._failed[arm]:
             parts.append(f"{self._failed[arm]} failed")
         left = self._each - self._done[arm]

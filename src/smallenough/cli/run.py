@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smallenough.cli.common import json_option, open_store, print_json, store_options
+from smallenough.cli.common import counted, json_option, open_store, print_json, store_options
 
 if TYPE_CHECKING:
     from smallenough.records import Suite
@@ -187,7 +187,7 @@ def _save(suite: Suite, store: Store) -> Suite:
 
 def _told(suite: Suite) -> str:
     version = f", version {suite.version}" if suite.version else ""
-    return f"suite {suite.name}{version}: {len(suite.tasks)} tasks, digest {suite.digest}"
+    return f"suite {suite.name}{version}: {counted(len(suite.tasks), 'task')}, digest {suite.digest}"
 
 
 # ---------------------------------------------------------------------------------------------- before it begins
@@ -202,11 +202,14 @@ def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
         print_json({"plan": prepared.plan, "estimate": found})
         return
     plan = prepared.plan
-    click.echo(f"suite {plan.suite}: {len(plan.task_ids)} tasks, digest {plan.suite_digest}")
+    click.echo(f"suite {plan.suite}: {counted(len(plan.task_ids), 'task')}, digest {plan.suite_digest}")
     for arm in plan.arms:
         click.echo(f"  {arm.name}{' (baseline)' if arm.baseline else ''}")
-    inferences = f"{found.least} or more" if found.most is None else f"{found.least} to {found.most}"
-    click.echo(f"{plan.trials} trials, {inferences} inferences")
+    if found.least == found.most:
+        inferences = counted(found.least, "inference")
+    else:
+        inferences = f"{found.least} {'or more' if found.most is None else f'to {found.most}'} inferences"
+    click.echo(f"{counted(plan.trials, 'trial')}, {inferences}")
     known = (
         "no earlier session to estimate the time from"
         if found.seconds is None
@@ -239,6 +242,7 @@ def _carry_out(prepared: Prepared, store: Store, *, as_json: bool, answers: bool
 
     plan = prepared.plan
     with SessionProgress(plan, quiet=as_json) as progress:
-        progress.say(f"{plan.trials} trials: {len(plan.arms)} arms on {len(plan.task_ids)} tasks of suite {plan.suite}")
+        arms, tasks = counted(len(plan.arms), "arm"), counted(len(plan.task_ids), "task")
+        progress.say(f"{counted(plan.trials, 'trial')}: {arms} on {tasks} of suite {plan.suite}")
         result = experiment.run(prepared, store, progress.observe, progress.say)
     return show_end(result, store, as_json=as_json, answers=answers)

@@ -24,6 +24,7 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
     completed    every trial ended
     interrupted  by Ctrl-C or a kill: `smallenough resume SESSION` goes on
     failed       by a server, the sandbox or the disk: mend it, then resume
+    … failed     of its trials so many ended in a failure of the server or the sandbox: a resume does them again
     damaged      its journal can't be read; what to do is said below the list
     """
     from rich.console import Console
@@ -55,7 +56,7 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
         table.add_row(
             one.session,
             one.status,
-            f"{one.done}/{one.trials}",
+            f"{one.done}/{one.trials}{f', {one.failed} failed' if one.failed else ''}",
             one.suite,
             one.experiment,
             str(len(one.arms)),

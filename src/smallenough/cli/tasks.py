@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smallenough.cli.common import json_option, open_store, print_json, store_options
+from smallenough.cli.common import counted, json_option, open_store, print_json, store_options
 from smallenough.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def import_command(
         values = {"suite": saved.name, "version": saved.version, "digest": saved.digest, "tasks": len(saved.tasks)}
         print_json({**values, "added": added})
         return 0
-    told = f"suite {saved.name}, version {saved.version}: {len(saved.tasks)} tasks, digest {saved.digest}"
+    told = f"suite {saved.name}, version {saved.version}: {counted(len(saved.tasks), 'task')}, digest {saved.digest}"
     click.echo(told if added else f"{told}; it had these very tasks, and no version was added")
     return 0
 

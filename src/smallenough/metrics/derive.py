@@ -152,19 +152,20 @@ def _scores_of(facts: TrialFacts) -> dict[str, float | None]:
 
 
 def _inference(facts: TrialFacts) -> dict[str, float | None]:
-    done = [attempt.completion for attempt in facts.attempts if attempt.completion]
+    asked = [attempt.completion for attempt in facts.attempts]  # what a failed one took is not known
+    done = [completion for completion in asked if completion]
     waits = [one.first_token_seconds for one in done if one.first_token_seconds is not None]
     rated = [one for one in done if one.tokens_out is not None and one.generate_seconds]
     generating = sum(one.generate_seconds or 0.0 for one in rated)
-    tokens_in = total(one.tokens_in for one in done)
-    tokens_out = total(one.tokens_out for one in done)
+    tokens_in = total(one.tokens_in if one else None for one in asked)
+    tokens_out = total(one.tokens_out if one else None for one in asked)
     return {
-        "latency_seconds": total(one.seconds for one in done),
+        "latency_seconds": total(one.seconds if one else None for one in asked),
         "time_to_first_token_seconds": sum(waits) / len(waits) if waits else None,
         "tokens_in": tokens_in,
         "tokens_out": tokens_out,
         "tokens_total": None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
-        "reasoning_tokens": total(one.reasoning_tokens for one in done),
+        "reasoning_tokens": total(one.reasoning_tokens if one else None for one in asked),
         "tokens_per_second": sum(one.tokens_out or 0 for one in rated) / generating if generating else None,
         "model_calls": float(len(facts.attempts)),
     }
