@@ -77,17 +77,31 @@ install_torch() {
   if [[ $(uname) == Linux ]] && ! command -v nvidia-smi >/dev/null; then
     more=(--extra-index-url https://download.pytorch.org/whl/cpu --retries 1)
   fi
-  pip install --no-deps "$torch" ${more[@]+"${more[@]}"}
+  pip install --no-compile --no-deps "$torch" ${more[@]+"${more[@]}"}
 }
 
+# Uncompiled: most modules are never imported, and Python compiles those that are.
 make_environment() {
   local wanted
   wanted=$({ cat pyproject.toml; echo "$extras $torch"; "$python" -VV; pwd -P; } | cksum)
   [[ $(cat .venv/quickstart 2>/dev/null) == "$wanted" ]] && return 0
   .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv || die "no virtual environment could be made in .venv"
+  pip install --upgrade pip || true # the one that comes with Python takes twice as long for what follows
   [[ -z $extras ]] || install_torch || die "PyTorch could not be installed; look above for why, and start this again: what is there is kept"
-  pip install --editable ".$extras" || die "the installation failed; look above for why, and start this again: what is there is kept"
+  pip install --no-compile --editable ".$extras" || die "the installation failed; look above for why, and start this again: what is there is kept"
   echo "$wanted" >.venv/quickstart
+}
+
+# Both at once: most of the time goes into converting them, on one core each.
+pull_models() {
+  local model pull pulls=()
+  trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+  for model in "${models[@]}"; do
+    .venv/bin/smallenough models --pull "$model" >/dev/null &
+    pulls+=($!)
+  done
+  for pull in "${pulls[@]}"; do wait "$pull" || die "a model could not be had; look above for why, and start this again"; done
+  trap - EXIT
 }
 
 # ------------------------------------------------------------------------------------------ what this will do
@@ -131,7 +145,7 @@ options=(--quick-test --limit 8 --max-tokens 128 --strategy single --strategy br
 [[ $sandbox == bubblewrap ]] || options+=(--sandbox "$sandbox")
 for model in "${models[@]}"; do options+=(--model "$model"); done
 if [[ -n $extras ]]; then
-  .venv/bin/smallenough models --pull "${models[0]}" --pull "${models[1]}" >/dev/null
+  pull_models
   options+=(--concurrency 8)
   say "the models are ready after $((SECONDS - begun)) s"
 fi
