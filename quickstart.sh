@@ -132,7 +132,7 @@ else
   say "  - install smallenough with its embedded engine into .venv (about 150 MB to download the first time, and $torch)"
   say "  - download the weights of ${models[*]} (340 MB), since no Ollama server answers"
 fi
-say "  - run each model on 8 small Python tasks, as it is and with branching, and write all of it to MLflow in mlruns/"
+say "  - run each model on 6 small Python tasks, as it is and with branching, and write all of it to MLflow in mlruns/"
 [[ $sandbox == bubblewrap ]] || say "  - run what the models write with limits, but NOT isolated (--sandbox subprocess)"
 
 # ------------------------------------------------------------------------------------------------- doing it
@@ -141,12 +141,12 @@ say "  - run each model on 8 small Python tasks, as it is and with branching, an
 make_environment
 say "installed after $((SECONDS - begun)) s"
 
-options=(--quick-test --limit 8 --max-tokens 128 --strategy single --strategy branching:width=1,max_depth=1 --experiment quickstart --yes)
+options=(--quick-test --limit 6 --max-tokens 96 --strategy single --strategy branching:width=1,max_depth=1 --experiment quickstart --yes)
 [[ $sandbox == bubblewrap ]] || options+=(--sandbox "$sandbox")
 for model in "${models[@]}"; do options+=(--model "$model"); done
 if [[ -n $extras ]]; then
   pull_models
-  options+=(--concurrency 8)
+  options+=(--concurrency 6)
   say "the models are ready after $((SECONDS - begun)) s"
 fi
 printf '==> .venv/bin/smallenough run'
