@@ -17,6 +17,7 @@ import pytest
 
 from smallenough import journal
 from smallenough.cli import ending
+from smallenough.sessions.experiment import SessionResult
 from smallenough.tracking.store import Store
 from smallenough.tracking.suites import list_suites
 from tests.cli.calling import Called, call
@@ -401,7 +402,8 @@ def test_sigterm_saves_all_stops_at_once_and_can_be_resumed(
 def test_ctrl_c_while_mlflow_is_written_says_how_to_go_on(
     run: Any, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object, **__: object) -> int:
+    def interrupted(result: SessionResult, **_: object) -> int:
+        result.writer.wait()  # lest it outlives the test
         raise KeyboardInterrupt
 
     server.program(Answer(status=404, error="model 'tiny' not found"))
