@@ -116,21 +116,21 @@ command -v "$python" >/dev/null || die "$python is not there; install Python 3.1
 packages=()
 while IFS= read -r package; do packages+=("$package"); done < <(missing_packages)
 if ((${#packages[@]})) && ! can_install_packages; then
-  die "missing: ${packages[*]} (Debian's names); install them as root and start this again${packages:+; without bubblewrap: --sandbox subprocess}"
+  die "missing: ${packages[*]} (Debian's names); install them as root and start this again (./quickstart.sh --help tells how to do without bubblewrap)"
 fi
 
 models=() extras=''
 while IFS= read -r model; do models+=("$model"); done < <(ollama_models)
 say "this will, in $PWD:"
-((!${#packages[@]})) || say "  - install Debian packages: ${packages[*]} (under 1 MB)"
+((!${#packages[@]})) || say "  - install Debian packages: ${packages[*]}"
 if ((${#models[@]})); then
-  say "  - install smallenough into .venv (about 150 MB to download the first time)"
+  say "  - install smallenough into .venv (Python packages, downloaded the first time)"
   say "  - compare what your Ollama server has: ${models[*]}"
 else
   extras='[hf]'
   models=("${engine_models[@]}")
-  say "  - install smallenough with its embedded engine into .venv (about 150 MB to download the first time, and $torch)"
-  say "  - download the weights of ${models[*]} (340 MB), since no Ollama server answers"
+  say "  - install smallenough with its embedded engine into .venv (Python packages with $torch, downloaded the first time)"
+  say "  - download the weights of ${models[*]} (331 MB the first time), since no Ollama server with a model answers"
 fi
 say "  - run each model on 6 small Python tasks, as it is and with branching, and write all of it to MLflow in mlruns/"
 [[ $sandbox == bubblewrap ]] || say "  - run what the models write with limits, but NOT isolated (--sandbox subprocess)"
