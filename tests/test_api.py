@@ -124,3 +124,12 @@ def test_the_examples_run(example: Path, server: FaultyServer, tmp_path: Path) -
     )
     assert done.returncode == 0, done.stderr
     assert "big single" in done.stdout
+
+
+def test_where_the_small_model_stops_a_large_one_goes_on(server: FaultyServer, fresh_store: Path) -> None:
+    """A base model's answers end at the fence with which another's begin."""
+    runner = ExperimentRunner(ADDING, Settings(urls=(server.url,)), store=fresh_store, progress=False)
+    wish = Wish("tiny", (("cascade", {"large": "big"}),), sampling=Sampling(stop=("```",)))
+    assert runner.run_batch_experiments([wish]).status == "completed"
+    stops = [(body["model"], body["options"].get("stop")) for body in server.state.bodies]
+    assert stops[-2:] == [("tiny:latest", ["```"]), ("big:latest", None)]

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smallenough.errors import InfrastructureError, JournalError
 from smallenough.evaluation import evaluate, evaluate_groups
@@ -75,10 +75,12 @@ class Bench:
         ask = trial.actions[index]
         assert isinstance(ask, Ask)
         self.journal.flush()
+        own = ask.model in (None, arm.model)
         request = Request(
             ask.model or arm.model,
             ask.messages,
-            ask.sampling.over(arm.sampling),
+            # Where answers end goes with the arm's model: another's may begin with that very text.
+            ask.sampling.over(arm.sampling if own else replace(arm.sampling, stop=())),
             min(self.plan.timeout, ask.deadline or self.plan.timeout),
             f"{trial.key}/{index}",
         )
