@@ -122,24 +122,23 @@ def show(result: dict[str, Any]) -> None:
 
 
 def engine(prompts: list[str], tokens: int, _ollama: str | None) -> dict[str, Any]:
-    """The embedded engine."""
+    """The embedded engine, a new one for each number in flight, which knows no prompt of the others."""
     before = _occupied()
-    client = HuggingFaceClient()
-    (pid,) = client.processes() or ()
-    process = psutil.Process(pid)
     told: dict[str, Any] = {}
     answers: dict[int, str] = {}
-    client.generate(_request(prompts[0], 2))
     for count in IN_FLIGHT:
-        case, texts = _timed(client, prompts, tokens, count, process)
+        client = HuggingFaceClient()
+        (pid,) = client.processes() or ()
+        client.generate(_request("Say hello.", 2))
+        case, texts = _timed(client, prompts, tokens, count, psutil.Process(pid))
         for number, text in enumerate(texts):
             if answers.setdefault(number, text) != text:
                 raise SystemExit(f"prompt {number} has another answer with {count} requests in flight: not measured")
         told[f"{count} in flight"] = case
-    loaded = _occupied()
-    client.unload(MODEL)
-    after = _occupied()
-    client.close()
+        loaded = _occupied()
+        client.unload(MODEL)
+        after = _occupied()
+        client.close()
     return {
         **told,
         "bytes_before": before,

@@ -1,7 +1,7 @@
 """Makes tiny random models of several architectures, and what transformers itself answers with them.
 
-`python -m tests.models.tiny_models FOLDER` writes one folder a model, and `answers.json`: by model, for each prompt,
-the text that the likeliest tokens come to.
+`python -m tests.models.tiny_models FOLDER [KIND …]` writes one folder a model, and `answers.json`: by model, for each
+prompt, the text that the likeliest tokens come to.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def main() -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     answers: dict[str, list[str]] = {}
-    for kind, more in CONFIGURATIONS.items():
+    for kind in sys.argv[2:] or CONFIGURATIONS:
         folder = Path(sys.argv[1]) / kind
         torch.manual_seed(1)
-        config = AutoConfig.for_model(kind, **{**_SIZE, **more})
+        config = AutoConfig.for_model(kind, **{**_SIZE, **CONFIGURATIONS[kind]})
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
         model.save_pretrained(folder)
         words = tokenizer(folder)

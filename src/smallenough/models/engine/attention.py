@@ -1,10 +1,11 @@
 """Attention over what is remembered, for one pass of a model: transformers calls it once a layer.
 
-A pass either reads the tokens of one prompt, or steps: one new token for each sequence of a batch.
+A pass either reads parts of prompts, or steps: one new token for each sequence of a batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,34 +45,60 @@ class Attention:
 
 
 class Reading:
-    """A pass over the next tokens of one prompt.
+    """A pass over parts of prompts, each of which is attended to by itself, whatever else is in the pass.
 
     Args:
-        memory: the sequence's.
-        new: how many tokens.
+        parts: sequences, and how many tokens of each; a sequence's parts stand in their order.
     """
 
-    def __init__(self, memory: Memory, new: int) -> None:
+    def __init__(self, parts: Sequence[tuple[Memory, int]]) -> None:
+        self._parts: list[_Part] = []
+        ends: dict[Memory, int] = {}
+        for memory, new in parts:
+            start = ends.get(memory, memory.length)
+            ends[memory] = start + new
+            self._parts.append(_Part(memory, start, start + new))
+
+    @property
+    def positions(self) -> list[int]:
+        """Of each token in its sequence."""
+        return [place for part in self._parts for place in range(part.start, part.end)]
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, options: dict[str, Any]) -> Any:
+        """Remembers keys and values, and looks with every new token at all of its sequence up to itself."""
+        done, at = [], 0
+        for part in self._parts:
+            own = slice(at, at + part.end - part.start)
+            done.append(part.attend(layer, query[:, :, own], key[0, :, own], value[0, :, own], options))
+            at = own.stop
+        return torch.cat(done, 1)
+
+
+class _Part:
+    """Some tokens of one prompt: those from `start` to `end`."""
+
+    def __init__(self, memory: Memory, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
         self._memory = memory
-        self._end = memory.length + new
         self._masks: dict[int | None, Any] = {}
 
     def attend(self, layer: int, query: Any, key: Any, value: Any, options: dict[str, Any]) -> Any:
-        """Remembers keys and values, and looks with every new token at all up to itself."""
-        memory, end, start = self._memory, self._end, self._memory.length
-        keys, values = memory.shelf.layer(layer, key, value)
-        keys[memory.row, :, start:end] = key[0]
-        values[memory.row, :, start:end] = value[0]
+        """Query is (1, heads, tokens, width), key and value are (heads, tokens, width)."""
+        memory, end = self._memory, self.end
+        keys, values = memory.shelf.layer(layer, key[None], value[None])
+        keys[memory.row, :, self.start : end] = key
+        values[memory.row, :, self.start : end] = value
         row = slice(memory.row, memory.row + 1)
         shared = query.shape[1] // keys.shape[1]
         seen_keys, seen_values = (held[row, :, :end].repeat_interleave(shared, 1) for held in (keys, values))
         mask = self._mask(options.get("sliding_window"), query)
-        return _product(query, seen_keys, seen_values, mask, options).transpose(1, 2)
+        return _product(query.contiguous(), seen_keys, seen_values, mask, options).transpose(1, 2)
 
     def _mask(self, window: int | None, like: Any) -> Any:
         if window not in self._masks:
-            rows = torch.arange(self._memory.length, self._end, device=like.device)[:, None]
-            self._masks[window] = _mask(rows, self._end, window, like)
+            rows = torch.arange(self.start, self.end, device=like.device)[:, None]
+            self._masks[window] = _mask(rows, self.end, window, like)
         return self._masks[window]
 
 

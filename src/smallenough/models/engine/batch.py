@@ -1,42 +1,54 @@
 """Who is in the batch: requests join it between two tokens, and leave it when their answer is complete.
 
 Each turn reads prompts, as many as fit a budget, and then generates one token for every sequence in the batch. A prompt
-is always read by itself and cut at the same places, so that what is computed for it does not depend on when it comes.
+is always cut at the same places, and several are read in one pass only where the model allows for it, so that what is
+computed for one does not depend on when it comes. A beginning that is known from another prompt is not read again.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from smallenough.models.engine.memory import Memory, Store
 from smallenough.models.engine.messages import Done, Failed, Fault, Generate, Piece, Report, out_of_memory
 from smallenough.models.engine.network import Network
+from smallenough.models.engine.prefixes import Prefixes
+from smallenough.models.engine.prompt import LARGEST_PART, Prompt
 from smallenough.models.engine.sampling import Sampler
 from smallenough.models.engine.text import TextStream
 from smallenough.models.engine.tokens import BadRequest, Tokens
 
-_CUT = 512
-"""Tokens of a prompt that are read at once."""
+_ROWS = LARGEST_PART
+"""Tokens of prompts that are read at once. More are not faster, and take more memory."""
 
-_BUDGET = 1024
+_BUDGET = 2 * _ROWS
 """Tokens of prompts after which those in the batch get their next token."""
 
+_PREFIXES = 1 / 8
+"""So much memory, by that of the model's weights, the beginnings of prompts may take."""
 
-@dataclass
+
+@dataclass(eq=False)
 class _Sequence:
     """A request on its way to an answer."""
 
     request: Generate
-    prompt: list[int]
+    prompt: Prompt
     most: int
     """Tokens that the answer may have."""
     sampler: Sampler
     text: TextStream
     memory: Memory
+    read: int = 0
+    """Parts of the prompt that the network has seen."""
+    logits: Any = None
+    """After those."""
     last: int = -1
     """The newest token, which the network has not seen yet."""
     tokens: int = 0
@@ -63,6 +75,7 @@ class Batch:
         self._waiting: deque[_Sequence] = deque()
         self._active: dict[Memory, _Sequence] = {}
         self._store = Store()
+        self._prefixes = Prefixes(int(network.bytes * _PREFIXES))
         self._reports: list[Report] = []
 
     @property
@@ -86,10 +99,11 @@ class Batch:
     def turn(self) -> None:
         """Reads what fits of the prompts, generates a token for each sequence, and tells what came of it."""
         read = 0
-        while self._waiting and len(self._active) < self._network.shapes[-1] and read < _BUDGET:
-            read += self._guarded(self._read, [self._waiting[0]])
+        while read < _BUDGET and (chosen := self._chosen()):
+            read += self._guarded(partial(self._read, chosen), list(chosen))
         if self._active:
-            self._guarded(self._step, [self._active[memory] for memory in self._store])
+            active = [self._active[memory] for memory in self._store]
+            self._guarded(partial(self._step, active), active)
         reports, self._reports = self._reports, []
         self._send(reports)
 
@@ -116,25 +130,55 @@ class Batch:
             Memory(len(prompt)),
         )
 
-    def _read(self, sequences: list[_Sequence]) -> int:
-        """Reads the next part of the first waiting prompt; says how many tokens it was."""
-        (sequence,) = sequences
-        started, place = time.perf_counter(), sequence.memory.length
-        part = sequence.prompt[place : place + _CUT]
-        logits = self._network.read(sequence.memory, part)
-        sequence.began = time.perf_counter()
-        sequence.prompt_seconds += sequence.began - started
-        if place + len(part) == len(sequence.prompt):
-            self._waiting.popleft()
-            self._active[sequence.memory] = sequence
-            self._store.add(sequence.memory)
-            self._take(sequence, sequence.sampler.pick(logits))
-        return len(part)
+    def _chosen(self) -> dict[_Sequence, int]:
+        """Whose prompts are read in the next pass, and how many parts of each; none where it is known already.
 
-    def _step(self, sequences: list[_Sequence]) -> int:
+        One that begins as another in the pass waits for what is computed for that one.
+        """
+        chosen: dict[_Sequence, int] = {}
+        begun: set[tuple[tuple[int, ...], ...]] = set()
+        left = _ROWS
+        for one in itertools.islice(self._waiting, self._network.shapes[-1] - len(self._active)):
+            parts = one.prompt.parts
+            if not one.read:
+                one.read, one.memory, one.logits = self._prefixes.find(one.prompt)
+            if parts[: one.read + 1] in begun:
+                continue
+            end = one.read
+            while end < len(parts) and (left == _ROWS or (self._network.together and len(parts[end]) <= left)):
+                left -= len(parts[end])
+                end += 1
+                begun.add(parts[:end])
+            if end > one.read or end == len(parts):
+                chosen[one] = end - one.read
+        return chosen
+
+    def _read(self, chosen: dict[_Sequence, int]) -> int:
+        """Reads so many parts of each; those that are read to the end join the batch. Says how many tokens it were."""
+        started = time.perf_counter()
+        parts = [(one, part) for one, count in chosen.items() for part in one.prompt.parts[one.read : one.read + count]]
+        if parts:
+            logits = self._network.read([(one.memory, part) for one, part in parts])
+            for (one, _), row in zip(parts, logits, strict=True):
+                one.read, one.logits = one.read + 1, row
+                if one.read in (one.prompt.before_last, len(one.prompt.parts)):
+                    self._prefixes.keep(one.prompt, one.read, one.memory, row)
+        now = time.perf_counter()
+        for one in chosen:
+            one.prompt_seconds += now - started
+            if one.read == len(one.prompt.parts):
+                one.began = now
+                self._waiting.remove(one)
+                self._active[one.memory] = one
+                self._store.add(one.memory)
+                token, one.logits = one.sampler.pick(one.logits), None
+                self._take(one, token)
+        return sum(len(part) for _, part in parts)
+
+    def _step(self, active: list[_Sequence]) -> int:
         """The next token of every sequence in the batch."""
-        logits = self._network.step(self._store, [one.last for one in sequences])
-        for sequence, row in zip(sequences, logits, strict=True):
+        logits = self._network.step(self._store, [one.last for one in active])
+        for sequence, row in zip(active, logits, strict=True):
             self._take(sequence, sequence.sampler.pick(row))
         return 0
 
@@ -162,10 +206,10 @@ class Batch:
         if text:
             self._reports.append(Piece(sequence.request.id, text))
 
-    def _guarded(self, work: Callable[[list[_Sequence]], int], sequences: list[_Sequence]) -> int:
+    def _guarded(self, work: Callable[[], int], sequences: list[_Sequence]) -> int:
         """What `work` returns; where it fails, its sequences have failed, and the others go on."""
         try:
-            return work(sequences)
+            return work()
         except (RuntimeError, MemoryError, FloatingPointError) as error:
             text = " ".join(str(error).split()) or type(error).__name__
             fault: Fault = "memory" if isinstance(error, MemoryError) or out_of_memory(text) else "model"

@@ -8,11 +8,14 @@ the next. A sequence whose prompt is still being read has a shelf of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 _LEAST_ROOM = 128
+
+Snapshot: TypeAlias = "dict[int, tuple[Any, Any]]"
+"""Keys and values by layer: (1, heads, tokens, width) each."""
 
 
 class Memory:
@@ -25,12 +28,23 @@ class Memory:
         self.shelf = Shelf(_room(tokens))
         self.shelf.members.append(self)
 
-    def copy(self, length: int) -> Memory:
-        """The same as of the first `length` tokens."""
-        other = Memory(length)
-        other.shelf.fill(0, self, length)
-        other.length = length
-        return other
+    def snapshot(self, length: int) -> Snapshot:
+        """A copy of what was remembered of the first `length` tokens."""
+        row = slice(self.row, self.row + 1)
+        return {
+            layer: (keys[row, :, :length].clone(), values[row, :, :length].clone())
+            for layer, (keys, values) in self.shelf.layers.items()
+        }
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, tokens: int) -> Memory:
+        """One that remembers what `snapshot` does, with room for `tokens`."""
+        memory = cls(tokens)
+        for layer, pair in snapshot.items():
+            memory.length = pair[0].shape[2]
+            for mine, its in zip(memory.shelf.layer(layer, *pair), pair, strict=True):
+                mine[:, :, : memory.length] = its
+        return memory
 
 
 class Shelf:

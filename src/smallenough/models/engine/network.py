@@ -7,7 +7,8 @@ Libraries may compute a row by another code when there are more of them, whose s
 enough to choose another token where two are nearly as likely. On a processor, oneDNN's product with weights that it has
 laid out in blocks comes out the same for every number of rows (MKL's does not below 4, and takes longer). So as not to
 trust in that, a step has one of a few heights (empty rows fill it up), and when a model is loaded, all of them are
-tried, with sequences of different lengths: those are used whose rows agree to the last bit.
+tried, with sequences of different lengths: those are used whose rows agree to the last bit. Parts of prompts are tried
+in the same way, and read one by one where they don't agree.
 
 Attention comes in through transformers' `AttentionInterface`, which every model written for it supports; others are
 refused.
@@ -45,6 +46,9 @@ from smallenough.models.engine.memory import Memory, Store
 
 _SHAPES = (1, 2, 4, 8, 16, 32)
 """The heights that a step may have. Between two of them, rows are left empty."""
+
+_LENGTHS = (1, 5, 18, 43)
+"""Of the parts of prompts that are tried together."""
 
 VERSIONS = f"torch {torch.__version__}, transformers {transformers.__version__}"
 
@@ -90,6 +94,8 @@ class Network:
         self._attention = Attention()
         AttentionInterface.register(_NAME, self._attention)
         self._model = _load(folder, kind).to(self._device)
+        self.bytes = sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
+        """Of its weights."""
         if place == "cpu":
             _lay_out(self._model)
         config = self._model.config.get_text_config()
@@ -107,13 +113,22 @@ class Network:
         _give_back()
         self.shapes = self._agreeing()
         """The heights of steps that are used, in ascending order; the last is the most sequences in a batch."""
+        self.together = self._agree_together()
+        """Whether parts of prompts come out the same to the last bit however many are read in one pass."""
 
-    def read(self, memory: Memory, tokens: Sequence[int]) -> Any:
-        """Takes in more tokens of one sequence; returns the logits after the last, a vector over the vocabulary."""
-        self._attention.now = Reading(memory, len(tokens))
-        logits = self._pass(tokens, range(memory.length, memory.length + len(tokens)), keep=1)
-        memory.length += len(tokens)
-        return logits[0]
+    def read(self, parts: Sequence[tuple[Memory, Sequence[int]]]) -> Any:
+        """Takes in more tokens of some sequences; returns the logits after each part, (parts, vocabulary).
+
+        Several parts may be of one sequence. Unless `together` is true, a part comes out the same for sure only where
+        it is alone.
+        """
+        reading = Reading([(memory, len(tokens)) for memory, tokens in parts])
+        self._attention.now = reading
+        ends = torch.tensor([len(tokens) for _, tokens in parts], device=self._device).cumsum(0) - 1
+        logits = self._pass([token for _, tokens in parts for token in tokens], reading.positions, keep=ends)
+        for memory, tokens in parts:
+            memory.length += len(tokens)
+        return logits
 
     def step(self, store: Store, tokens: Sequence[int]) -> Any:
         """Takes in one token of each sequence; returns logits, (sequences, vocabulary).
@@ -131,7 +146,7 @@ class Network:
         store.make_room()
         return logits[: len(tokens)]
 
-    def _pass(self, tokens: Sequence[int], positions: Sequence[int], keep: int) -> Any:
+    def _pass(self, tokens: Sequence[int], positions: Sequence[int], keep: Any) -> Any:
         with torch.inference_mode():
             output = self._model(
                 input_ids=torch.tensor([list(tokens)], device=self._device),
@@ -152,7 +167,7 @@ class Network:
             self._vocabulary, (2 * most + extra,), generator=torch.Generator().manual_seed(0)
         ).tolist()
         whole = Memory(most + extra)
-        self.read(whole, tokens[most:])
+        self.read([(whole, tokens[most:])])
         layers = self._model.config.get_text_config().num_hidden_layers
         if (attending := len(whole.shelf.layers)) != layers:
             raise Unsupported(f"{attending} of its {layers} layers attend; take a model of which all do")
@@ -163,7 +178,8 @@ class Network:
             # The last ones and shortest ones, so that each stands elsewhere than in the largest step, by shorter ones.
             store = Store()
             for number in range(most - shape, most):
-                store.add(whole.copy(most + extra - number))
+                length = most + extra - number
+                store.add(Memory.of(whole.snapshot(length), length))
             logits = self._step(store, tokens[most - shape : most], shape)
             for reference, shapes in sets:
                 if torch.equal(logits, reference[-shape:]):
@@ -173,6 +189,16 @@ class Network:
                 sets.append((logits, [shape]))
         best = max((tuple(shapes) for _, shapes in sets), key=len)
         return best if len(best) > 1 else _SHAPES[:1]
+
+    def _agree_together(self) -> bool:
+        """Whether parts of several lengths come out the same alone and in one pass."""
+        if len(self.shapes) == 1:
+            return False
+        generator = torch.Generator().manual_seed(1)
+        parts = [torch.randint(self._vocabulary, (length,), generator=generator).tolist() for length in _LENGTHS]
+        alone = [self.read([(Memory(len(part)), part)])[0] for part in parts]
+        packed = self.read([(Memory(len(part)), part) for part in reversed(parts)])
+        return bool(torch.equal(packed.flip(0), torch.stack(alone)))
 
 
 def _load(folder: str, kind: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import AutoTokenizer
 
+from smallenough.models.engine.prompt import Prompt, starts
 from smallenough.records import Message
 
 
@@ -31,7 +32,7 @@ class Tokens:
         end = self._tokenizer.eos_token_id
         return set() if end is None else {int(end)}
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, messages: Sequence[Message]) -> Prompt:
         """The prompt: by the model's chat template, or, where it has none, the messages' text for it to continue.
 
         A template that knows no system messages gets theirs at the beginning of the first other message.
@@ -39,13 +40,14 @@ class Tokens:
         Raises:
             BadRequest: the template refuses the messages, or there is nothing to read.
         """
-        if not self._tokenizer.chat_template:
-            found = self._tokenizer("\n\n".join(message.content for message in messages)).input_ids
-        else:
-            found = self._tokenizer(self._chat(messages), add_special_tokens=False).input_ids
-        if not found:
+        chat = bool(self._tokenizer.chat_template)
+        text = self._chat(messages) if chat else "\n\n".join(message.content for message in messages)
+        known = self._tokenizer.is_fast  # where tokens lie in the text
+        found = self._tokenizer(text, add_special_tokens=not chat, return_offsets_mapping=known)
+        if not found.input_ids:
             raise BadRequest("the prompt is empty")
-        return [int(token) for token in found]
+        spans = found.offset_mapping if known else []
+        return Prompt.cut([int(token) for token in found.input_ids], list(starts(text, messages, spans)))
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of `tokens`, without those that only mark something."""

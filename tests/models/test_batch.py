@@ -1,0 +1,149 @@
+"""What the engine reads of prompts that begin alike, with a tiny model in this process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from smallenough.models import weights
+from smallenough.models.engine.messages import Done, Generate, Piece, Report
+from smallenough.records import Message, Sampling
+
+if TYPE_CHECKING:
+    from smallenough.models.engine.batch import Batch
+
+pytestmark = pytest.mark.engine
+
+EXAMPLES = Message("system", "An example of what is asked, and what is answered. " * 3)
+KINDS = ("llama", "mixtral")
+"""One whose prompts may be read together, and one whose may not."""
+
+
+@pytest.fixture(scope="module")
+def models(engine_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny models; skips first where the engine isn't installed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-m", "tests.models.tiny_models", str(folder), *KINDS], cwd=root, check=True)
+    return folder
+
+
+class Watched:
+    """A batch with a model, which notes what is read in each pass."""
+
+    def __init__(self, folder: Path) -> None:
+        from smallenough.models.engine.batch import Batch
+        from smallenough.models.engine.network import Network
+        from smallenough.models.engine.tokens import Tokens
+
+        self.passes: list[list[int]] = []
+        """The lengths of the parts in each."""
+        self.reports: list[Report] = []
+        self.network = Network(str(folder), "cpu", "float32")
+        read = self.network.read
+
+        def noted(parts: Sequence[tuple[Any, Sequence[int]]]) -> Any:
+            self.passes.append([len(part) for _, part in parts])
+            return read(parts)
+
+        self.network.read = noted  # type: ignore[method-assign]
+        self.network.bytes = 8_000_000  # so that the beginnings of a few prompts are kept
+        self._batch: Batch = Batch(self.network, Tokens(str(folder)), self.reports.extend)
+        self._asked = 0
+
+    def ask(self, *prompts: Sequence[Message], seeds: Sequence[int] = (0,), temperature: float = 0.0) -> list[str]:
+        """The answers, by prompt and seed, to all of them at once."""
+        first = self._asked
+        for messages in prompts:
+            for seed in seeds:
+                sampling = Sampling(temperature=temperature, seed=seed, max_tokens=8)
+                self._batch.add(Generate(self._asked, tuple(messages), sampling))
+                self._asked += 1
+        while self._batch.busy:
+            self._batch.turn()
+        assert {report.id for report in self.reports if isinstance(report, Done)} == set(range(self._asked))
+        return [
+            "".join(report.text for report in self.reports if isinstance(report, Piece) and report.id == number)
+            for number in range(first, self._asked)
+        ]
+
+    @property
+    def tokens(self) -> int:
+        """Read so far."""
+        return sum(map(sum, self.passes))
+
+
+@pytest.fixture(params=KINDS)
+def watched(models: Path, request: pytest.FixtureRequest) -> Watched:
+    return Watched(models / request.param)
+
+
+def question(number: int) -> Message:
+    return Message("user", f"Here is question {number}, to be answered in a few words, and none of the others.")
+
+
+def test_samples_of_one_prompt_read_it_once(watched: Watched) -> None:
+    prompt = [EXAMPLES, question(1)]
+    answers = watched.ask(prompt, seeds=range(6), temperature=1.0)
+    length = watched.tokens
+    assert length == len(EXAMPLES.content) + 2 + len(question(1).content)
+    assert len(set(answers)) > 1, "each draws by its own seed"
+    assert [watched.ask(prompt, seeds=[seed], temperature=1.0)[0] for seed in range(6)] == answers
+    assert watched.tokens == length, "it is still known"
+
+
+def test_examples_before_all_prompts_are_read_once_and_change_no_answer(watched: Watched, models: Path) -> None:
+    prompts = [[EXAMPLES, question(number)] for number in range(5)]
+    answers = watched.ask(*prompts)
+    examples = len(EXAMPLES.content) + 2
+    assert watched.tokens == examples + 5 * len(question(0).content)
+    for prompt, answer in zip(prompts, answers, strict=True):
+        alone = Watched(models / watched.network._model.config.model_type)
+        assert alone.ask(prompt) == [answer]
+
+
+def test_a_conversation_reads_its_examples_once(watched: Watched) -> None:
+    first = [EXAMPLES, question(1)]
+    watched.ask(first)
+    before = watched.tokens
+    more = [Message("assistant", "An answer that is wrong, as it happens."), Message("user", "Then try it once more.")]
+    watched.ask([*first, *more])
+    assert watched.tokens - before == len("\n\n".join(message.content for message in [*first[1:], *more]))
+
+
+def test_by_a_chat_template_it_goes_on_from_its_first_prompt(engine_cache: Path) -> None:
+    from smallenough.models.engine.tokens import Tokens
+
+    tokens = Tokens(str(weights.find("smollm2:135m", engine_cache).folder))
+    first = [question(1)]
+    more = [Message("assistant", "An answer that is wrong, as it happens."), Message("user", "Then try it once more.")]
+    parts = tokens.encode(first).parts
+    assert len(parts) == 2, "the template's own system message comes before"
+    assert tokens.encode([*first, *more]).parts[:2] == parts
+    assert tokens.encode([question(2)]).parts[0] == parts[0]
+
+
+def test_prompts_are_read_in_one_pass_where_the_model_allows_for_it(watched: Watched) -> None:
+    watched.ask(*([Message("user", f"{number} is a number of which much is said")] for number in range(4)))
+    assert watched.network.together == (watched.network._model.config.model_type == "llama")
+    assert len(watched.passes) == (1 if watched.network.together else 4)
+
+
+def test_what_is_kept_has_its_limit(watched: Watched) -> None:
+    from smallenough.models.engine.batch import _PREFIXES
+
+    room = int(watched.network.bytes * _PREFIXES)
+    for number in range(30):
+        watched.ask([Message("user", f"{number}: " + "many words " * 30)])
+    known = watched._batch._prefixes._known
+    held = sum(one.size for one in known.values())
+    assert 0 < held <= room
+    assert len(known) < 30
+    before = watched.tokens
+    watched.ask([Message("user", "0: " + "many words " * 30)])
+    assert watched.tokens > before, "the one used longest ago went first"
