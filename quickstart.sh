@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh machine to a first comparison in MLflow: two models, as they are and with adaptive branching.
+# From a fresh machine to a first comparison in MLflow: a model as it is, a smaller one as it is and with branching.
 #
 #   ./quickstart.sh            installs into .venv what it needs, runs the comparison, shows the table
 #   ./quickstart.sh --serve    then opens the MLflow UI on it
@@ -11,12 +11,12 @@
 # What models write runs in bubblewrap, which is installed where apt-get can do it. Where it can't be had, as on macOS:
 #   ./quickstart.sh --sandbox subprocess     runs it with limits, but not isolated
 #
-# PYTHON             the interpreter to build .venv with (default: python3)
-# QUICKSTART_TORCH   how pip shall name PyTorch (default: torch==2.13.0; its CPU build where there is no NVIDIA driver)
+# PYTHON   the interpreter to build .venv with (default: python3)
+# TORCH    how pip shall name PyTorch (default: torch==2.13.0; its CPU build where there is no NVIDIA driver)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 unset PYTHONPATH PYTHONHOME
-readonly engine_models=(huggingface:smollm2:135m huggingface:gemma3:270m-base)
+unset PYTHONDONTWRITEBYTECODE # with it, every start of a program compiles all that it imports again
 readonly begun=$SECONDS
 say() { printf '==> %s\n' "$*"; }
 die() { printf '==> %s\n' "$*" >&2; exit 1; }
@@ -33,26 +33,6 @@ while (($#)); do
 done
 [[ $sandbox == bubblewrap || $sandbox == subprocess ]] || die "--sandbox ${sandbox:-(nothing)}: it is bubblewrap or subprocess"
 
-# Prints the server's two smallest models, the smaller one first; nothing where none answers.
-ollama_models() {
-  "$python" - <<'PYTHON'
-import json, os, urllib.request
-
-host = os.environ.get("OLLAMA_HOST") or "127.0.0.1:11434"
-url = host if "//" in host else f"http://{host}"
-if not url.rsplit(":", 1)[-1].strip("/").isdigit():
-    url = url.rstrip("/") + ":11434"
-try:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url.replace("//0.0.0.0", "//127.0.0.1") + "/api/tags", timeout=3) as answer:
-        models = json.load(answer)["models"]
-    sized = sorted((model["size"], model["name"]) for model in models if "embed" not in model["name"])
-    print("\n".join(name for _, name in sized[:2]))
-except (OSError, ValueError, KeyError, TypeError):
-    pass
-PYTHON
-}
-
 # What is missing of the system's own packages, by Debian's names.
 missing_packages() {
   "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
@@ -62,8 +42,8 @@ missing_packages() {
 install_packages() {
   local as_root=()
   ((EUID == 0)) || as_root=(sudo)
-  "${as_root[@]}" apt-get -qq update </dev/null
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" </dev/null >/dev/null
+  ${as_root[@]+"${as_root[@]}"} apt-get -qq update </dev/null &&
+    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" </dev/null >/dev/null
 }
 
 can_install_packages() { command -v apt-get >/dev/null && { ((EUID == 0)) || command -v sudo >/dev/null; }; }
@@ -80,16 +60,41 @@ install_torch() {
   pip install --no-compile --no-deps "$torch" ${more[@]+"${more[@]}"}
 }
 
-# Uncompiled: most modules are never imported, and Python compiles those that are.
-make_environment() {
-  local wanted
-  wanted=$({ cat pyproject.toml; echo "$extras $torch"; "$python" -VV; pwd -P; } | cksum)
-  [[ $(cat .venv/quickstart 2>/dev/null) == "$wanted" ]] && return 0
-  .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv || die "no virtual environment could be made in .venv"
-  pip install --upgrade pip || true # the one that comes with Python takes twice as long for what follows
+# Makes .venv and installs smallenough with the extras in $1 and, where there are some, PyTorch; notes what it is for, so
+# that it is done once. Uncompiled: most modules are never imported, and Python compiles those that are.
+install() {
+  local extras=$1 made_for
+  made_for=$({ cat pyproject.toml; echo "$extras ${extras:+$torch}"; "$python" -VV; pwd -P; } | cksum)
+  [[ $(cat ".venv/quickstart$extras" 2>/dev/null) == "$made_for" ]] && return 0
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    "$python" -m venv --clear .venv || die "no virtual environment could be made in .venv; look above for why"
+    pip install --upgrade pip || true # the one that comes with Python takes twice as long for what follows
+  fi
   [[ -z $extras ]] || install_torch || die "PyTorch could not be installed; look above for why, and start this again: what is there is kept"
   pip install --no-compile --editable ".$extras" || die "the installation failed; look above for why, and start this again: what is there is kept"
-  echo "$wanted" >.venv/quickstart
+  echo "$made_for" >".venv/quickstart$extras"
+}
+
+# Prints what will be compared, a line each: where it runs, the megabytes to download, and the model; the smaller first.
+# Those of the Ollama server that answers, the two smallest that write text; else the embedded engine's two smallest.
+choose_models() {
+  .venv/bin/smallenough models --json | .venv/bin/python -c '
+import json, sys
+
+known = json.load(sys.stdin)
+found = sorted(
+    (model["size_bytes"], model["name"])
+    for server in known["servers"]
+    for model in server["models"]
+    if model["size_bytes"] and not any(word in model["name"] for word in ("embed", "minilm", "bge-"))
+)
+if found:
+    print("\n".join(f"ollama 0 {name}" for _, name in found[:2]))
+else:
+    engine = sorted(known["embedded"]["models"], key=lambda model: model["disk_bytes"])[:2]
+    for model in engine:
+        print("engine", 0 if model["ready"] else model["download_bytes"] // 1_000_000, model["name"])
+'
 }
 
 # Both at once: most of the time goes into converting them, on one core each.
@@ -106,7 +111,7 @@ pull_models() {
 
 # ------------------------------------------------------------------------------------------ what this will do
 
-python=${PYTHON:-python3} torch=${QUICKSTART_TORCH:-torch==2.13.0}
+python=${PYTHON:-python3} torch=${TORCH:-torch==2.13.0}
 command -v "$python" >/dev/null || die "$python is not there; install Python 3.10 or newer, or name one: PYTHON=python3.12 ./quickstart.sh"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
   die "$("$python" --version) is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh"
@@ -119,35 +124,41 @@ if ((${#packages[@]})) && ! can_install_packages; then
   die "missing: ${packages[*]} (Debian's names); install them as root and start this again (./quickstart.sh --help tells how to do without bubblewrap)"
 fi
 
-models=() extras=''
-while IFS= read -r model; do models+=("$model"); done < <(ollama_models)
 say "this will, in $PWD:"
 ((!${#packages[@]})) || say "  - install Debian packages: ${packages[*]}"
-if ((${#models[@]})); then
-  say "  - install smallenough into .venv (Python packages, downloaded the first time)"
-  say "  - compare what your Ollama server has: ${models[*]}"
-else
-  extras='[hf]'
-  models=("${engine_models[@]}")
-  say "  - install smallenough with its embedded engine into .venv (Python packages with $torch, downloaded the first time)"
-  say "  - download the weights of ${models[*]} (331 MB the first time), since no Ollama server with a model answers"
-fi
-say "  - run each model on 6 small Python tasks, as it is and with branching, and write all of it to MLflow in mlruns/"
+say "  - install smallenough into .venv (Python packages, downloaded the first time)"
+say "  - choose two models: those of your Ollama server where one answers, else those of the embedded engine"
+say "  - run them on 6 small Python tasks, and write all of it to MLflow in mlruns/"
 [[ $sandbox == bubblewrap ]] || say "  - run what the models write with limits, but NOT isolated (--sandbox subprocess)"
 
 # ------------------------------------------------------------------------------------------------- doing it
 
-((!${#packages[@]})) || install_packages "${packages[@]}"
-make_environment
+if ((${#packages[@]})); then
+  install_packages "${packages[@]}" || die "not installed: ${packages[*]} (Debian's names); look above for why, or install them as root, and start this again"
+fi
+install ''
 say "installed after $((SECONDS - begun)) s"
 
-options=(--quick-test --limit 6 --max-tokens 96 --strategy single --strategy branching:width=1,max_depth=1 --experiment quickstart --yes)
+chosen=$(choose_models) || die "the models could not be looked at; look above for why"
+models=() megabytes=0 engine=''
+while read -r place size model; do
+  models+=("$model") megabytes=$((megabytes + size))
+  [[ $place == ollama ]] || engine=1
+done <<<"$chosen"
+options=(--small-model "${models[0]}")
+((${#models[@]} == 1)) || options+=(--large-model "${models[1]}")
+options+=(--strategy single --strategy branching:width=1,max_depth=1 --quick-test --limit 6 --max-tokens 64 --experiment quickstart --yes)
 [[ $sandbox == bubblewrap ]] || options+=(--sandbox "$sandbox")
-for model in "${models[@]}"; do options+=(--model "$model"); done
-if [[ -n $extras ]]; then
+if [[ $engine ]]; then
+  say "no Ollama server with a model answers; the embedded engine will run ${models[*]}:"
+  say "  - it needs $torch and transformers in .venv (downloaded the first time)"
+  say "  - weights to download: $megabytes MB"
+  install '[hf]'
   pull_models
   options+=(--concurrency 6)
   say "the models are ready after $((SECONDS - begun)) s"
+else
+  say "your Ollama server has ${models[*]}: nothing to download"
 fi
 printf '==> .venv/bin/smallenough run'
 printf ' %q' "${options[@]}"

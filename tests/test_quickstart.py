@@ -65,7 +65,7 @@ def test_help_teaches(alone: Path) -> None:
     done = start(alone, "--help")
     assert done.returncode == 0
     assert "--serve" in done.stdout
-    assert "QUICKSTART_TORCH" in done.stdout
+    assert "TORCH" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_where_an_ollama_server_answers_its_models_are_compared_and_again_at_onc
     folder = cloned(tmp_path / "clone")
     done = start(folder, OLLAMA_HOST=ollama_url)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "compare what your Ollama server has: smollm2:135m" in done.stdout
+    assert "your Ollama server has smollm2:135m: nothing to download" in done.stdout
     found = arms(folder)
     assert list(found["arm"]) == ["smollm2:135m single", "smollm2:135m branching width=1,max_depth=1"]
     assert list(found["trials"]) == [6, 6]
@@ -123,12 +123,13 @@ def test_without_one_the_embedded_engine_compares_two_models(tmp_path: Path) -> 
     done = start(folder, OLLAMA_HOST="127.0.0.1:9")
     assert done.returncode == 0, done.stderr + done.stdout
     found = arms(folder)
-    assert [str(name).split()[0] for name in found["arm"]] == [
-        *2 * ["huggingface:smollm2:135m"],
-        *2 * ["huggingface:gemma3:270m-base"],
+    assert list(found["arm"]) == [
+        "huggingface:gemma3:270m-base single",
+        "huggingface:smollm2:135m single",
+        "huggingface:smollm2:135m branching width=1,max_depth=1",
     ]
     assert set(found["strategy"]) == {"single", "branching"}
-    assert list(found["trials"]) == [6, 6, 6, 6]
+    assert list(found["trials"]) == [6, 6, 6]
     assert (found["model_failed"] == 0).all()
     assert found["solved"].sum() > 0
     assert "smallenough ui" in done.stdout

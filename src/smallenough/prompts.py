@@ -40,6 +40,7 @@ class Prompts:
         shots: solved tasks that go before the first question, as earlier turns of the conversation. Each has an
             entry point and a reference.
         large: the templates for a large model that the strategy asks besides; None: there is none.
+        stop: where the answers to these end, for a model that is not the arm's own.
         paths: the file of each template, for messages.
     """
 
@@ -47,6 +48,7 @@ class Prompts:
     sources: Mapping[str, str]
     shots: tuple[Task, ...] = ()
     large: Prompts | None = None
+    stop: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -79,7 +81,9 @@ class Prompts:
     def digest(self) -> str:
         """Identifies the text of all templates in use, and the examples."""
         shots = [[asdict(task) for task in self.shots]] if self.shots else []
-        return digest([self.size_class, dict(self.sources), *shots, *([self.large.digest] if self.large else [])])
+        stop = [list(self.stop)] if self.stop else []
+        large = [self.large.digest] if self.large else []
+        return digest([self.size_class, dict(self.sources), *shots, *stop, *large])
 
     @cached_property
     def _environment(self) -> jinja2.Environment:

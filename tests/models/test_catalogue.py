@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from smallenough.errors import InputError
-from smallenough.models.catalogue import defaults_for, entries, load, lookup
+from smallenough.models.catalogue import class_as, defaults_for, entries, load, lookup
 from smallenough.records import ModelInfo, Sampling
 
 LARGE, SMALL = Sampling(0.1, 0.95, 2048), Sampling(0.1, 0.9, 1024)
@@ -23,6 +23,12 @@ def test_small_models_have_small_defaults(name: str) -> None:
     entry = lookup(name)
     assert entry is not None
     assert (entry.size_class, entry.defaults) == ("small", SMALL)
+
+
+def test_a_base_model_is_one_in_every_role() -> None:
+    assert [class_as("gemma3:270m-base", role) for role in ("large", "small")] == ["base", "base"]
+    assert [class_as(name, "large") for name in ("smollm2:135m", "unheard of")] == ["large", "large"]
+    assert [class_as(name, "small") for name in ("mistral", "unheard of")] == ["small", "small"]
 
 
 @pytest.mark.parametrize(

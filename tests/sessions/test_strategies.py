@@ -29,7 +29,7 @@ from smallenough.runner.work import Bench
 from smallenough.sandboxes.subprocess import SubprocessSandbox
 from smallenough.sessions import experiment
 from smallenough.sessions.experiment import prepare_again
-from smallenough.sessions.prepare import Prepared, Settings, Wish, further_models, lay_down, prepare
+from smallenough.sessions.prepare import Prepared, Settings, Wish, further_models, lay_down, load_prompts, prepare
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.humaneval import HumanEvalSource
 from smallenough.tracking import writer
@@ -211,6 +211,16 @@ def test_the_large_model_gets_the_detailed_templates_and_both_get_the_examples(r
     assert (cascaded.size_class, cascaded.large.size_class) == ("small", "large")
     assert cascaded.shots == cascaded.large.shots == prepared.suite.examples[:2]
     assert (plain.shots, plain.large) == ((), None)
+
+
+def test_a_large_model_that_is_a_base_model_gets_what_it_continues() -> None:
+    suite = BasicsSource().load()
+    large = load_prompts(Arm("a", "m", "cascade", {"large": "gemma3:270m-base"}), suite).large
+    assert large
+    assert (large.size_class, large.stop) == ("base", ("```",))
+    large = load_prompts(Arm("a", "m", "cascade", {"large": "mistral"}), suite).large
+    assert large
+    assert (large.size_class, large.stop) == ("large", ())
 
 
 @pytest.mark.parametrize(

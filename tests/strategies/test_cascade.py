@@ -8,7 +8,8 @@ import pytest
 
 from smallenough.errors import InputError, UnknownName
 from smallenough.options import parse_spec, strategy_options
-from smallenough.records import Ask, Problem
+from smallenough.records import Ask, Problem, replace
+from smallenough.strategies.cascade import Cascade
 from tests.strategies.playing import CODED, FREE, UNTESTED, World, asks, make, play, prompts
 
 RIGHT = "```python\ndef double(n):\n    return 2 * n\n```"
@@ -48,6 +49,21 @@ def test_the_large_model_is_asked_anew_with_the_detailed_prompt() -> None:
     assert last.messages == (prompts().large or prompts()).first(CODED)
     assert last.messages[0].role == "system"
     assert last.parent == 0, "it takes over from the small model's answer"
+
+
+def test_the_large_model_s_answer_ends_where_its_own_prompts_say() -> None:
+    templates = prompts()
+    assert templates.large
+    stopping = replace(templates, large=replace(templates.large, stop=("```",)))
+    assert stopping.digest != templates.digest
+    strategy = make("cascade", large="big")
+    assert isinstance(strategy, Cascade)
+    (first,) = strategy.next(CODED, [], 7)
+    steps = [FAILS.step(0, first, CODED)]
+    for made, stop in ((strategy, ()), (replace(strategy, prompts=stopping), ("```",))):
+        (ask,) = made.next(CODED, steps, 7)
+        assert isinstance(ask, Ask)
+        assert ask.sampling.stop == stop
 
 
 def test_the_better_answer_counts_and_of_equals_the_large_model_s() -> None:

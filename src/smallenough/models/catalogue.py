@@ -162,6 +162,12 @@ def defaults_for(name: str, info: ModelInfo | None = None) -> CatalogueEntry:
     )
 
 
+def class_as(name: str, role: SizeClass) -> SizeClass:
+    """The class of a model that is used as a large or a small one; a base model is one in every role."""
+    entry = lookup(name)
+    return "base" if entry and entry.size_class == "base" else role
+
+
 def load(path: Path) -> dict[str, CatalogueEntry]:
     """The entries of a catalogue file, by name and by alias.
 

@@ -16,7 +16,7 @@ from smallenough.errors import InfrastructureError, InputError, ModelNotFound, M
 from smallenough.events import Plan
 from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.models.balanced import BalancedClient
-from smallenough.models.catalogue import defaults_for
+from smallenough.models.catalogue import class_as, defaults_for
 from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
@@ -308,7 +308,9 @@ def load_prompts(arm: Arm, suite: Suite) -> Prompts:
         raise InputError(f"strategy {arm.strategy}, option shots: suite {suite.name!r} has {has}; {mend}")
     prompts = replace(Prompts.load(arm.size_class), shots=suite.examples[: options.shots])
     if options.models:
-        prompts = replace(prompts, large=replace(Prompts.load("large"), shots=prompts.shots))
+        large = Prompts.load(class_as(options.models[-1], "large"))
+        stop = defaults_for(options.models[-1]).defaults.stop
+        prompts = replace(prompts, large=replace(large, shots=prompts.shots, stop=stop))
     prompts.check(suite.tasks[0].problem)
     return prompts
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from smallenough.config import ExperimentFile, load_experiment
 from smallenough.errors import InputError
+from smallenough.models.catalogue import class_as
 from smallenough.options import parse_spec
 from smallenough.records import Json, Sampling, Suite
 from smallenough.sessions.places import check_writable
@@ -150,9 +151,11 @@ def _wishes(flags: Flags, file: ExperimentFile, faults: Faults) -> Iterator[Wish
         return tuple((name, {**told.get(name, {}), **more}) for name, more in parsed)
 
     for place, name in enumerate(flags.large_model):
-        yield Wish(name, specs("single"), "large", sampling, baseline=place == 0)
+        yield Wish(name, specs("single"), class_as(split_model(name)[1], "large"), sampling, baseline=place == 0)
     for name in flags.small_model:
-        yield Wish(name, specs(*(flags.strategy or ("single", "branching"))), "small", sampling)
+        yield Wish(
+            name, specs(*(flags.strategy or ("single", "branching"))), class_as(split_model(name)[1], "small"), sampling
+        )
     for name in flags.model:
         yield Wish(name, specs(*(flags.strategy or file.strategies)), None, sampling)
     if flags.large_model or flags.small_model or flags.model:

@@ -83,9 +83,9 @@ class Cascade:
         answer = self._first.choose(problem, steps)
         if actions or not self._wanting(problem, answer):
             return actions
-        messages = (self.prompts.large or self.prompts).first(problem)
-        parent = answer.index if answer else None
-        return [Ask(messages, self.options.large, Sampling(seed=seed), parent, note="large")]
+        prompts = self.prompts.large or self.prompts
+        sampling, parent = Sampling(seed=seed, stop=prompts.stop), answer.index if answer else None
+        return [Ask(prompts.first(problem), self.options.large, sampling, parent, note="large")]
 
     def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
         """The better one on the public tests of both models' answers; of equals, the large model's."""
