@@ -78,7 +78,9 @@ install() {
 # Prints what will be compared, a line each: where it runs, the megabytes to download, and the model; the smaller first.
 # Those of the Ollama server that answers, the two smallest that write text; else the embedded engine's two smallest.
 choose_models() {
-  .venv/bin/smallenough models --json | .venv/bin/python -c '
+  local known
+  known=$(.venv/bin/smallenough models --json 2>.venv/models.log) || (($? == 3)) || { cat .venv/models.log >&2; return 1; } # 3: no server
+  .venv/bin/python -c '
 import json, sys
 
 known = json.load(sys.stdin)
@@ -94,7 +96,7 @@ else:
     engine = sorted(known["embedded"]["models"], key=lambda model: model["disk_bytes"])[:2]
     for model in engine:
         print("engine", 0 if model["ready"] else model["download_bytes"] // 1_000_000, model["name"])
-'
+' <<<"$known"
 }
 
 # Both at once: most of the time goes into converting them, on one core each.
