@@ -60,6 +60,12 @@ install_torch() {
   pip install --no-compile --no-deps "$torch" ${more[@]+"${more[@]}"}
 }
 
+not_installed() {
+  echo "$1 could not be installed; look above for why (the network and the disk are the usual ones; pip config list names the package index), and start this again: what is there is kept"
+  command -v cc >/dev/null ||
+    say "no C compiler is there, which a package without a wheel for this Python needs: install one (Debian: build-essential), or name another Python (PYTHON=python3.12 ./quickstart.sh)"
+}
+
 # Makes .venv and installs smallenough with the extras in $1 and, where there are some, PyTorch; notes what it is for, so
 # that it is done once. Uncompiled: most modules are never imported, and Python compiles those that are.
 install() {
@@ -70,8 +76,8 @@ install() {
     "$python" -m venv --clear .venv || die "no virtual environment could be made in .venv; look above for why"
     pip install --upgrade pip || true # the one that comes with Python takes twice as long for what follows
   fi
-  [[ -z $extras ]] || install_torch || die "PyTorch could not be installed; look above for why, and start this again: what is there is kept"
-  pip install --no-compile --editable ".$extras" || die "the installation failed; look above for why, and start this again: what is there is kept"
+  [[ -z $extras ]] || install_torch || die "$(not_installed "$torch")"
+  pip install --no-compile --editable ".$extras" || die "$(not_installed "smallenough$extras")"
   echo "$made_for" >".venv/quickstart$extras"
 }
 
@@ -115,6 +121,7 @@ pull_models() {
 
 python=${PYTHON:-python3} torch=${TORCH:-torch==2.13.0}
 command -v "$python" >/dev/null || die "$python is not there; install Python 3.10 or newer, or name one: PYTHON=python3.12 ./quickstart.sh"
+"$python" --version >/dev/null || die "$python does not run; look above for why, or name another: PYTHON=python3.12 ./quickstart.sh"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
   die "$("$python" --version) is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh"
 [[ -w . ]] || die "$PWD can't be written; put the project where you may write"

@@ -17,6 +17,7 @@ from smallenough.tracking.store import Store
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "quickstart.sh"
+NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -83,16 +84,38 @@ def test_what_it_does_not_know_is_refused(alone: Path, arguments: tuple[str, ...
     assert not (alone / ".venv").exists()
 
 
-def test_an_old_python_is_told_with_the_mend(alone: Path, tmp_path: Path) -> None:
+def test_an_old_or_broken_python_is_told_with_the_mend(alone: Path, tmp_path: Path) -> None:
     old = tmp_path / "python3.9"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\nexit 1\n')
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo Python 3.9.2\nexit 1\n')
     old.chmod(0o755)
     done = start(alone, PYTHON=str(old))
     assert done.returncode == 1
     assert "Python 3.9.2 is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh" in done.stderr
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho half of it is missing >&2\nexit 127\n")
+    broken.chmod(0o755)
+    done = start(alone, PYTHON=str(broken))
+    assert done.returncode == 1
+    assert "half of it is missing" in done.stderr
+    assert f"{broken} does not run" in done.stderr
     done = start(alone, PYTHON="python3.99")
     assert (done.returncode, "python3.99 is not there" in done.stderr) == (1, True)
     assert not (alone / ".venv").exists()
+
+
+def test_without_a_package_index_nothing_counts_as_installed(tmp_path: Path) -> None:
+    folder, tools = cloned(tmp_path / "clone"), tmp_path / "tools"
+    tools.mkdir()
+    python = str(Path(sys.base_prefix, "bin", "python3"))
+    for tool in ("bash", "bwrap", "cat", "cksum", "dirname", "env", "uname"):  # no compiler
+        (tools / tool).symlink_to(shutil.which(tool) or "")
+    for _ in range(2):
+        done = start(folder, PATH=str(tools), PYTHON=python, **NO_INDEX)
+        assert done.returncode == 1
+        assert "smallenough could not be installed; look above for why" in done.stderr
+        assert "no C compiler is there" in done.stderr
+        assert "No matching distribution found" in done.stderr, "pip's own words"
+        assert not list((folder / ".venv").glob("quickstart*"))
 
 
 @pytest.mark.slow
@@ -102,6 +125,7 @@ def test_where_an_ollama_server_answers_its_models_are_compared_and_again_at_onc
     tmp_path: Path, ollama_url: str
 ) -> None:
     folder = cloned(tmp_path / "clone")
+    assert start(folder, OLLAMA_HOST=ollama_url, **NO_INDEX).returncode == 1, "the next start goes on from there"
     done = start(folder, OLLAMA_HOST=ollama_url)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "your Ollama server has smollm2:135m: nothing to download" in done.stdout

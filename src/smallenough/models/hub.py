@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from smallenough.errors import MissingPackage, ModelError, ModelNotFound, ModelUnavailable
+from smallenough.errors import InputError, MissingPackage, ModelError, ModelNotFound, ModelUnavailable
 from smallenough.models.packages import OnProgress
 
 _FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
@@ -16,7 +16,7 @@ def find(name: str) -> Path | None:
     """The folder of a repository that was fetched; None: it was not."""
     hub = _hub()
     try:
-        return Path(hub.snapshot_download(name, local_files_only=True))
+        return Path(hub.snapshot_download(name, allow_patterns=_FILES, local_files_only=True))
     except (hub.errors.LocalEntryNotFoundError, hub.errors.HFValidationError, OSError):
         return None
 
@@ -27,6 +27,7 @@ def fetch(name: str, on_progress: OnProgress) -> None:
     Raises:
         MissingPackage: `huggingface_hub` is not installed.
         ModelNotFound: there is no such repository, or this user may not see it.
+        InputError: the hub's cache can't be written.
         ModelUnavailable: the hub can't be reached.
         ModelError: no space is left, or the hub refuses.
     """
@@ -38,6 +39,11 @@ def fetch(name: str, on_progress: OnProgress) -> None:
         raise ModelNotFound(
             f"the Hugging Face hub shows no model {name!r} to you; look for its name on huggingface.co, and where it is"
             f" gated, accept its terms there and set HUGGINGFACE_API_KEY ({_first_line(error)})"
+        ) from error
+    except (PermissionError, NotADirectoryError) as error:
+        raise InputError(
+            f"{hub.constants.HF_HUB_CACHE} can't be written: {error.strerror}; make it writable, or name another folder"
+            " with HF_HOME"
         ) from error
     except Exception as error:  # what the libraries below it raise has no common base
         if "No space left" in str(error):
@@ -51,6 +57,7 @@ def fetch(name: str, on_progress: OnProgress) -> None:
 def _hub() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.constants
         import huggingface_hub.errors
     except ImportError as error:
         raise MissingPackage("huggingface_hub", "hf") from error
