@@ -2,7 +2,7 @@
 # From a fresh machine to a first comparison in MLflow: a model as it is, a smaller one as it is and with branching.
 #
 #   ./quickstart.sh            installs into .venv what it needs, runs the comparison, shows the table
-#   ./quickstart.sh --serve    then opens the MLflow UI on it
+#   ./quickstart.sh --serve    then opens the MLflow UI on it (--port 5001: where 5000 is taken)
 #
 # Where an Ollama server answers (at OLLAMA_HOST, else localhost:11434) its two smallest models are compared; else the
 # embedded engine's two, which come as Python packages. Safe to run again: what is there is kept, and a start that was
@@ -21,10 +21,11 @@ readonly begun=$SECONDS
 say() { printf '==> %s\n' "$*"; }
 die() { printf '==> %s\n' "$*" >&2; exit 1; }
 
-serve='' sandbox=bubblewrap
+serve='' sandbox=bubblewrap port=5000
 while (($#)); do
   case $1 in
     --serve) serve=1 ;;
+    --port) port=${2:-}; shift $(($# > 1)) ;;
     --sandbox) sandbox=${2:-}; shift $(($# > 1)) ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit ;;
     *) die "unknown: $1; ./quickstart.sh --help tells what there is" ;;
@@ -32,6 +33,8 @@ while (($#)); do
   shift
 done
 [[ $sandbox == bubblewrap || $sandbox == subprocess ]] || die "--sandbox ${sandbox:-(nothing)}: it is bubblewrap or subprocess"
+
+[[ $port =~ ^[0-9]+$ ]] || die "--port ${port:-(nothing)}: name a number, as in --port 5001"
 
 # What is missing of the system's own packages, by Debian's names.
 missing_packages() {
@@ -175,4 +178,4 @@ printf '\n'
 .venv/bin/smallenough run "${options[@]}"
 
 say "done after $((SECONDS - begun)) s; every inference is a run in MLflow. Look at them: .venv/bin/smallenough ui"
-[[ -z $serve ]] || exec .venv/bin/smallenough ui
+[[ -z $serve ]] || exec .venv/bin/smallenough ui --port "$port"

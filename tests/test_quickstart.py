@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -20,22 +26,46 @@ SCRIPT = ROOT / "quickstart.sh"
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_EXTRA_INDEX_URL": "", "PIP_RETRIES": "0"}
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the script of a clone as a new user would: with a home folder of its own, and nothing set."""
+def surroundings(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Those of a new user: a home folder of its own, and nothing set but `environment`."""
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "LANG", "LC_"))}
     path = os.pathsep.join(
         part for part in os.environ["PATH"].split(os.pathsep) if part != str(Path(sys.executable).parent)
     )
+    return {**kept, "PATH": path, "HOME": str(home), **environment}
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the script of a clone as a new user would."""
     return subprocess.run(
         [str(folder / SCRIPT.name), *arguments],
-        env={**kept, "PATH": path, "HOME": str(home), **environment},
+        env=surroundings(folder, environment),
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
+
+
+def served(folder: Path, **environment: str) -> tuple[bytes, str]:
+    """What the UI shows that `--serve` opens at last, and what the script said; ends it by Ctrl-C."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(folder / SCRIPT.name), "--serve", "--port", str(port)]
+    said = folder.parent / "served.log"
+    with said.open("w") as log:
+        process = subprocess.Popen(command, env=surroundings(folder, environment), stdout=log, stderr=log)
+    shown, deadline = b"", time.monotonic() + 900
+    while not shown and process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5) as reply:
+            shown = reply.read()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0, said.read_text("utf-8")
+    return shown, said.read_text("utf-8")
 
 
 def cloned(folder: Path) -> Path:
@@ -75,6 +105,8 @@ def test_help_teaches(alone: Path) -> None:
         (("--serv",), "unknown: --serv"),
         (("--sandbox", "docker"), "--sandbox docker: it is bubblewrap or subprocess"),
         (("--sandbox",), "--sandbox (nothing)"),
+        (("--port", "http"), "--port http: name a number"),
+        (("--port",), "--port (nothing)"),
     ],
 )
 def test_what_it_does_not_know_is_refused(alone: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -135,8 +167,9 @@ def test_where_an_ollama_server_answers_its_models_are_compared_and_again_at_onc
     assert (found["model_failed"] == 0).all()
     assert not list((folder / ".venv").glob("lib/*/site-packages/torch")), "the engine is not needed"
     made = (folder / ".venv" / "quickstart").stat().st_mtime_ns
-    again = start(folder, OLLAMA_HOST=ollama_url)
-    assert again.returncode == 0, again.stderr
+    shown, said = served(folder, OLLAMA_HOST=ollama_url)
+    assert b"<title>MLflow</title>" in shown, said
+    assert "smallenough run" in said
     assert (folder / ".venv" / "quickstart").stat().st_mtime_ns == made, "nothing is installed again"
 
 

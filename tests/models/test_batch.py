@@ -36,7 +36,7 @@ def models(engine_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 class Watched:
     """A batch with a model, which notes what is read in each pass."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dtype: str = "float32") -> None:
         from smallenough.models.engine.batch import Batch
         from smallenough.models.engine.network import Network
         from smallenough.models.engine.tokens import Tokens
@@ -44,7 +44,7 @@ class Watched:
         self.passes: list[list[int]] = []
         """The lengths of the parts in each."""
         self.reports: list[Report] = []
-        self.network = Network(str(folder), "cpu", "float32")
+        self.network = Network(str(folder), "cpu", dtype)
         read = self.network.read
 
         def noted(parts: Sequence[tuple[Any, Sequence[int]]]) -> Any:
@@ -132,6 +132,29 @@ def test_prompts_are_read_in_one_pass_where_the_model_allows_for_it(watched: Wat
     watched.ask(*([Message("user", f"{number} is a number of which much is said")] for number in range(4)))
     assert watched.network.together == (watched.network._model.config.model_type == "llama")
     assert len(watched.passes) == (1 if watched.network.together else 4)
+
+
+def test_in_bfloat16_an_answer_is_the_same_alone_and_among_others(models: Path) -> None:
+    prompts = [[EXAMPLES, question(number)] for number in range(5)]
+    answers = Watched(models / "llama", "bfloat16").ask(*prompts)
+    for prompt, answer in zip(prompts, answers, strict=True):
+        assert Watched(models / "llama", "bfloat16").ask(prompt) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "has"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16 amx_tile\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx2 amx_bf16\n", True),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16 i8mm\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f\n", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_used_where_the_processor_computes_it(engine_cache: Path, cpuinfo: str, has: bool) -> None:
+    from smallenough.models.engine.network import computes_bfloat16
+
+    assert computes_bfloat16(cpuinfo) == has
 
 
 def test_what_is_kept_has_its_limit(watched: Watched) -> None:

@@ -5,6 +5,7 @@ Its first report is Ready, or that a library is missing. What libraries print go
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import sys
@@ -30,6 +31,9 @@ from smallenough.models.engine.messages import (
 
 if TYPE_CHECKING:
     from smallenough.models.engine.batch import Batch
+
+_TURNS = 32
+"""After so many turns, memory that was freed goes back to the system, so that what is measured is what is in use."""
 
 Send = Callable[[list[Report]], None]
 
@@ -57,9 +61,13 @@ def main() -> None:
     load = commands.get()
     assert isinstance(load, Load)
     batch = _load(load.folder, place, kind, send)
-    while batch:
+    for turns in itertools.count(1):
+        if batch is None:
+            return
         _obey(batch, commands)
         batch.turn()
+        if turns % _TURNS == 0 or not batch.busy:
+            network.give_back()
 
 
 def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:

@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import transformers
+from safetensors import safe_open
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AttentionInterface,
@@ -68,9 +69,14 @@ def dtype(place: str) -> str:
         known = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
         return "float32"
-    lines = [line for line in known.splitlines() if line.startswith(("flags", "Features"))]
+    return "bfloat16" if computes_bfloat16(known) else "float32"
+
+
+def computes_bfloat16(cpuinfo: str) -> bool:
+    """Whether a processor has instructions for it, by what Linux tells in `/proc/cpuinfo`, on x86-64 or ARM."""
+    lines = [line for line in cpuinfo.splitlines() if line.startswith(("flags", "Features"))]
     flags = set(lines[0].split()) if lines else set()
-    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 class Network:
@@ -97,7 +103,7 @@ class Network:
         self.bytes = sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
         """Of its weights."""
         if place == "cpu":
-            _lay_out(self._model)
+            _lay_out(self._model, Path(folder))
         config = self._model.config.get_text_config()
         self._vocabulary = int(config.vocab_size)
         self.context: int = int(getattr(config, "max_position_embeddings", None) or 2**31)
@@ -110,11 +116,11 @@ class Network:
         """The model's own default; 0 where it says nothing, as in transformers."""
         self.top_p = float(defaults.top_p or 1.0) if defaults.do_sample else 1.0
         """The model's own default."""
-        _give_back()
         self.shapes = self._agreeing()
         """The heights of steps that are used, in ascending order; the last is the most sequences in a batch."""
         self.together = self._agree_together()
         """Whether parts of prompts come out the same to the last bit however many are read in one pass."""
+        give_back()
 
     def read(self, parts: Sequence[tuple[Memory, Sequence[int]]]) -> Any:
         """Takes in more tokens of some sequences; returns the logits after each part, (parts, vocabulary).
@@ -227,7 +233,7 @@ def _load(folder: str, kind: str) -> Any:
     return model.eval()
 
 
-def _lay_out(model: Any) -> None:
+def _lay_out(model: Any, folder: Path) -> None:
     """Has oneDNN lay out the weights of linear layers as its products want them, where it can."""
     library = torch.ops.mkldnn
     if not torch.backends.mkldnn.is_available() or not hasattr(library, "_linear_pointwise"):
@@ -241,12 +247,26 @@ def _lay_out(model: Any) -> None:
             module.forward = functools.partial(_product, packed, module.bias)
             if module.weight is not shared:
                 module.weight = torch.nn.Parameter(torch.empty(0, dtype=module.weight.dtype), requires_grad=False)
-    for parameter in model.parameters():  # what is left is a view of the file, of which all would stay in memory
-        parameter.data = parameter.data.clone()
+    names = {name for name, parameter in model.named_parameters(remove_duplicate=False) if parameter is shared}
+    for parameter in model.parameters():  # what is left is a view of a file that is in memory as a whole
+        unread = _unread(folder, names) if parameter is shared else None
+        parameter.data = parameter.data.clone() if unread is None or unread.dtype != parameter.dtype else unread
 
 
-def _give_back() -> None:
-    """Returns to the system what loading needed and the C library has kept for later; where it can't, it is kept."""
+def _unread(folder: Path, names: set[str]) -> Any:
+    """A view of weights in a model's files, of which only what is looked at comes into memory; None: not found.
+
+    Of a table of embeddings, that is the few rows of the tokens in use.
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for name in names & set(file.keys()):
+                return file.get_tensor(name)
+    return None
+
+
+def give_back() -> None:
+    """Returns to the system what the C library has kept of freed memory for later; where it can't, it is kept."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
