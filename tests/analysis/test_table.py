@@ -68,6 +68,15 @@ class TestEssentialTable:
         assert [line[0] for line in alike.rows] == arms
 
 
+    def test_a_provider_that_all_share_is_the_first_to_go(self) -> None:
+        names = ["big:7b single", "small:1b branching max_depth=1"]
+        shared = {f"ollama:{name}": OUTCOMES for name in names}
+        assert [line[0] for line in table(compare(*study(shared)), width=100).rows] == names
+        assert [line[0] for line in table(compare(*study(shared)), width=None).rows] == list(shared)
+        mixed = {f"ollama:{names[0]}": OUTCOMES, f"other:{names[1]}": OUTCOMES}
+        assert table(compare(*study(mixed)), width=100).rows[0][0] == f"ollama:{names[0]}"
+
+
 def test_the_detailed_table_has_everything(four: Comparison) -> None:
     found = table(four, detailed=True)
     assert found.headers == ("", *(row.arm for row in four.rows))

@@ -6,7 +6,7 @@ columns as fit a width; the detailed one has all that is known, a column for eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from smallenough.analysis import wording
@@ -76,7 +76,7 @@ def csv(comparison: Comparison) -> str:
 
 def _fit(comparison: Comparison, width: int | None) -> Table:
     """The columns that say something, without the lightest ones where they would not fit."""
-    names = _short_names([row.arm for row in comparison.rows], width)
+    names = _short_names(comparison.rows, width)
     columns = [
         (column, (column.header, *(column.cell(row) for row in comparison.rows))) for column in _columns(comparison)
     ]
@@ -213,14 +213,18 @@ def _thousand(value: float | None) -> float | None:
     return None if value is None else 1000 * value
 
 
-def _short_names(names: list[str], width: int | None) -> list[str]:
-    """The names, the middle of long ones left out where a third of the width is not enough for them.
+def _short_names(rows: Sequence[ArmRow], width: int | None) -> list[str]:
+    """The arms' names; where a third of the width is not enough for them, without what can be missed.
 
-    They stay whole where two would look the same.
+    That is a provider that all share, then the middle of long ones. They stay whole where two would look the same.
     """
+    names = [row.arm for row in rows]
     room = max(12, width // 3) if width is not None else None
     if room is None or max(map(len, names)) <= room:
         return names
+    provider = f"{rows[0].provider}:"
+    if all(name.startswith(provider) for name in names):
+        names = [name.removeprefix(provider) for name in names]
     head = (room - 1) // 2
     short = [name if len(name) <= room else f"{name[:head]}…{name[len(name) - (room - 1 - head) :]}" for name in names]
     return short if len(set(short)) == len(set(names)) else names
