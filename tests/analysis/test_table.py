@@ -67,7 +67,6 @@ class TestEssentialTable:
         alike = table(compare(*study({arms[0]: OUTCOMES, arms[1]: OUTCOMES[::-1]})), width=100)
         assert [line[0] for line in alike.rows] == arms
 
-
     def test_a_provider_that_all_share_is_the_first_to_go(self) -> None:
         names = ["big:7b single", "small:1b branching max_depth=1"]
         shared = {f"ollama:{name}": OUTCOMES for name in names}
