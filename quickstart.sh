@@ -27,7 +27,7 @@ while (($#)); do
     --serve) serve=1 ;;
     --port) port=${2:-}; shift $(($# > 1)) ;;
     --sandbox) sandbox=${2:-}; shift $(($# > 1)) ;;
-    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit ;;
+    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}"; exit ;;
     *) die "unknown: $1; ./quickstart.sh --help tells what there is" ;;
   esac
   shift
@@ -72,16 +72,32 @@ not_installed() {
 # Makes .venv and installs smallenough with the extras in $1 and, where there are some, PyTorch; notes what it is for, so
 # that it is done once. Uncompiled: most modules are never imported, and Python compiles those that are.
 install() {
-  local extras=$1 made_for
+  local extras=$1 made_for made_by
   made_for=$({ cat pyproject.toml; echo "$extras ${extras:+$torch}"; "$python" -VV; pwd -P; } | cksum)
   [[ $(cat ".venv/quickstart$extras" 2>/dev/null) == "$made_for" ]] && return 0
-  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+  made_by=$(type -P "$python"; "$python" -VV)
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || [[ $(cat .venv/made-by 2>/dev/null || echo "$made_by") != "$made_by" ]]; then
     "$python" -m venv --clear .venv || die "no virtual environment could be made in .venv; look above for why"
+    echo "$made_by" >.venv/made-by
     pip install --upgrade pip || true # the one that comes with Python takes twice as long for what follows
   fi
   [[ -z $extras ]] || install_torch || die "$(not_installed "$torch")"
   pip install --no-compile --editable ".$extras" || die "$(not_installed "smallenough$extras")"
+  [[ $extras || $sandbox == subprocess ]] || check_sandbox || die "bubblewrap does not work here; mend that, or take ./quickstart.sh --sandbox subprocess, which has limits but does not isolate"
   echo "$made_for" >".venv/quickstart$extras"
+}
+
+# Whether what models write can run isolated here: some systems have bubblewrap, and forbid it what it needs.
+check_sandbox() {
+  local found
+  found=$(.venv/bin/smallenough doctor --json --url 127.0.0.1:9) || (($? == 3)) || return 1 # 3: something is missing
+  .venv/bin/python -c '
+import json, sys
+
+for one in json.load(sys.stdin)["findings"]:
+    if one["part"] == "sandbox bubblewrap" and one["state"] != "ok":
+        sys.exit("{detail}; {mend}".format_map(one))
+' <<<"$found"
 }
 
 # Prints what will be compared, a line each: where it runs, the megabytes to download, and the model; the smaller first.
@@ -97,7 +113,7 @@ found = sorted(
     (model["size_bytes"], model["name"])
     for server in known["servers"]
     for model in server["models"]
-    if model["size_bytes"] and not any(word in model["name"] for word in ("embed", "minilm", "bge-"))
+    if model["size_bytes"] and not any(word in model["name"] for word in ("embed", "minilm", "bge-", "cloud"))
 )
 if found:
     print("\n".join(f"ollama 0 {name}" for _, name in found[:2]))

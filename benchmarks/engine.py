@@ -4,7 +4,7 @@
 
 SmolLM2-135M-Instruct answers the prompts of coding tasks, greedily. Beside the engine, in the same run: `generate` of
 transformers on the same files, one prompt after another, and, where a URL is given, the same model on Ollama (whose
-file holds 4 bits a weight, and the engine's 32). Loading is not counted. The answers of all batch sizes are compared
+file holds 4 bits a weight, and the engine's 32), which is asked at most 16 of them. Loading is not counted. The answers of all batch sizes are compared
 with each other: where one differs, nothing is reported. It is started by `python -m`, from the repository's root; the
 model has to be there (`smallenough models --pull huggingface:smollm2:135m`).
 
@@ -181,7 +181,7 @@ def ollama(prompts: list[str], tokens: int, url: str | None) -> dict[str, Any]:
     (server,) = client.processes() or (None,)
     runners = psutil.Process(server).children() if server else []
     process = runners[0] if len(runners) == 1 else None
-    told = {f"{count} in flight": _timed(client, prompts, tokens, count, process)[0] for count in (1, 16)}
+    told = {f"{count} in flight": _timed(client, prompts[:16], tokens, count, process)[0] for count in (1, 16)}
     client.close()
     return told
 

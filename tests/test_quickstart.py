@@ -148,6 +148,10 @@ def test_without_a_package_index_nothing_counts_as_installed(tmp_path: Path) -> 
         assert "no C compiler is there" in done.stderr
         assert "No matching distribution found" in done.stderr, "pip's own words"
         assert not list((folder / ".venv").glob("quickstart*"))
+    other = tmp_path / "another-python"
+    other.symlink_to(python)
+    start(folder, PATH=str(tools), PYTHON=str(other), **NO_INDEX)
+    assert str(other) in (folder / ".venv" / "made-by").read_text("utf-8"), "the mend that is told works"
 
 
 @pytest.mark.slow

@@ -215,6 +215,10 @@ def test_a_store_that_can_t_be_written_is_told_before_anything_runs(
         (["--task", "Hello?", "--task-type", "add"], "--task leaves nothing for --task-type"),
         (["--task", "Hello?", "--categories", "strings"], "--task leaves nothing for --categories"),
         (["--all", "--limit", "3"], "--all leaves nothing for --limit"),
+        (
+            ["--large-model", "big", "--small-model", "huggingface:m", "--strategy", "cascade"],
+            "--large-model big is of ollama, and a cascade asks both its models of huggingface;",
+        ),
         (["--all", "--quick-test"], "--all leaves nothing for --quick-test"),
         (["--no-clear"], "--no-clear belongs to --import-data"),
         (["--jsonl-file", "x.jsonl"], "--jsonl-file belongs to --import-data"),

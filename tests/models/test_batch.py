@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from smallenough.models import weights
-from smallenough.models.engine.messages import Done, Generate, Piece, Report
+from smallenough.models.engine.messages import Done, Failed, Generate, Piece, Report
+from smallenough.models.engine.prompt import Prompt
 from smallenough.records import Message, Sampling
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Watched:
 
         self.network.read = noted  # type: ignore[method-assign]
         self.network.bytes = 8_000_000  # so that the beginnings of a few prompts are kept
-        self._batch: Batch = Batch(self.network, Tokens(str(folder)), self.reports.extend)
+        self.tokens_of = Tokens(str(folder))
+        self._batch: Batch = Batch(self.network, self.tokens_of, self.reports.extend)
         self._asked = 0
 
     def ask(self, *prompts: Sequence[Message], seeds: Sequence[int] = (0,), temperature: float = 0.0) -> list[str]:
@@ -94,7 +96,12 @@ def test_samples_of_one_prompt_read_it_once(watched: Watched) -> None:
     assert length == len(EXAMPLES.content) + 2 + len(question(1).content)
     assert len(set(answers)) > 1, "each draws by its own seed"
     assert [watched.ask(prompt, seeds=[seed], temperature=1.0)[0] for seed in range(6)] == answers
-    assert watched.tokens == length, "it is still known"
+    assert watched.tokens == 7 * length, "what came before has no say in what a request takes"
+
+
+def test_they_do_so_behind_examples_that_are_known_already(watched: Watched) -> None:
+    watched.ask([EXAMPLES, question(1)], [EXAMPLES, question(2)], seeds=range(4), temperature=1.0)
+    assert watched.tokens == len(EXAMPLES.content) + 2 + 2 * len(question(1).content)
 
 
 def test_examples_before_all_prompts_are_read_once_and_change_no_answer(watched: Watched, models: Path) -> None:
@@ -109,11 +116,11 @@ def test_examples_before_all_prompts_are_read_once_and_change_no_answer(watched:
 
 def test_a_conversation_reads_its_examples_once(watched: Watched) -> None:
     first = [EXAMPLES, question(1)]
-    watched.ask(first)
-    before = watched.tokens
     more = [Message("assistant", "An answer that is wrong, as it happens."), Message("user", "Then try it once more.")]
-    watched.ask([*first, *more])
-    assert watched.tokens - before == len("\n\n".join(message.content for message in [*first[1:], *more]))
+    watched.ask(first, [*first, *more])
+    assert watched.tokens == sum(
+        len("\n\n".join(message.content for message in messages)) for messages in (first, [*first[1:], *more])
+    )
 
 
 def test_by_a_chat_template_it_goes_on_from_its_first_prompt(engine_cache: Path) -> None:
@@ -157,16 +164,48 @@ def test_bfloat16_is_used_where_the_processor_computes_it(engine_cache: Path, cp
     assert computes_bfloat16(cpuinfo) == has
 
 
-def test_what_is_kept_has_its_limit(watched: Watched) -> None:
+def test_what_is_kept_has_its_limit_and_is_forgotten_when_nothing_is_in_flight(watched: Watched) -> None:
     from smallenough.models.engine.batch import _PREFIXES
 
-    room = int(watched.network.bytes * _PREFIXES)
-    for number in range(30):
-        watched.ask([Message("user", f"{number}: " + "many words " * 30)])
-    known = watched._batch._prefixes._known
-    held = sum(one.size for one in known.values())
-    assert 0 < held <= room
-    assert len(known) < 30
-    before = watched.tokens
-    watched.ask([Message("user", "0: " + "many words " * 30)])
-    assert watched.tokens > before, "the one used longest ago went first"
+    prefixes, held = watched._batch._prefixes, []
+    keep = prefixes.keep
+
+    def noted(*given: Any) -> None:
+        keep(*given)
+        held.append((len(prefixes._known), sum(known.size for known in prefixes._known.values())))
+
+    prefixes.keep = noted  # type: ignore[method-assign, assignment]
+    watched.ask(*([Message("user", f"{number}: " + "many words " * 30)] for number in range(30)))
+    assert len(held) == 30
+    assert 0 < max(size for _, size in held) <= watched.network.bytes * _PREFIXES
+    assert max(count for count, _ in held) < 30
+    assert not prefixes._known
+    assert prefixes._left == int(watched.network.bytes * _PREFIXES)
+
+
+def test_a_request_for_which_memory_runs_out_harms_no_other(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    from smallenough.models.engine.memory import Shelf
+
+    fill = Shelf.fill
+
+    def full(*given: Any) -> None:
+        monkeypatch.setattr(Shelf, "fill", fill)
+        raise MemoryError
+
+    monkeypatch.setattr(Shelf, "fill", full)
+    watched._batch.add(Generate(99, (question(1),), Sampling(temperature=0.0, max_tokens=8)))
+    while watched._batch.busy:
+        watched._batch.turn()
+    assert [(report.fault, report.id) for report in watched.reports if isinstance(report, Failed)] == [("memory", 99)]
+    assert all(watched.ask([question(1)], [question(2)]))
+
+
+def test_a_token_that_the_model_does_not_have_is_that_request_s_fault(watched: Watched) -> None:
+    encode = watched.tokens_of.encode
+    watched.tokens_of.encode = lambda messages: Prompt.cut([9999], [])  # type: ignore[method-assign]
+    watched._batch.add(Generate(99, (question(1),), Sampling(temperature=0.0, max_tokens=8)))
+    watched.tokens_of.encode = encode  # type: ignore[method-assign]
+    while watched._batch.busy:
+        watched._batch.turn()
+    assert [(report.fault, report.id) for report in watched.reports if isinstance(report, Failed)] == [("model", 99)]
+    assert all(watched.ask([question(1)]))

@@ -82,6 +82,19 @@ class TestFind:
         with pytest.raises(InputError, match=r"has no \*\.safetensors"):
             weights.find(str(tmp_path), tmp_path)
 
+    def test_files_that_an_index_names_have_to_be_there(self, model: Path, tmp_path: Path) -> None:
+        names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+        index = model / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": {"a": names[0], "b": names[1]}}))
+        safetensors(model / "consolidated.safetensors", (9, 9))
+        assert weights.find(str(model), tmp_path / "cache").parameters == 26, "the same weights once more do not count"
+        (model / names[1]).unlink()
+        with pytest.raises(ModelError, match=rf"1 of 2 files of weights are missing, {names[1]} for one; fetch them"):
+            weights.find(str(model), tmp_path / "cache")
+        index.write_text("[]")
+        with pytest.raises(ModelError, match=r"index\.json: is damaged"):
+            weights.find(str(model), tmp_path / "cache")
+
     def test_half_a_file_is_damage(self, model: Path, tmp_path: Path) -> None:
         path = model / "model-00001-of-00002.safetensors"
         path.write_bytes(path.read_bytes()[:-5])

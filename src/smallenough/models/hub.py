@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ from smallenough.models.packages import OnProgress
 
 _FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
 
+_LEFT_OUT = ["consolidated*"]
+"""The same weights once more, in another form."""
+
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EROFS)
+
 
 def find(name: str) -> Path | None:
     """The folder of a repository that was fetched; None: it was not."""
     hub = _hub()
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=_FILES, local_files_only=True))
+        found = hub.snapshot_download(name, allow_patterns=_FILES, ignore_patterns=_LEFT_OUT, local_files_only=True)
+        return Path(found)
     except (hub.errors.LocalEntryNotFoundError, hub.errors.HFValidationError, OSError):
         return None
 
@@ -34,18 +41,23 @@ def fetch(name: str, on_progress: OnProgress) -> None:
     hub = _hub()
     on_progress("downloading from the Hugging Face hub", None, None)
     try:
-        hub.snapshot_download(name, allow_patterns=_FILES, token=os.environ.get("HUGGINGFACE_API_KEY") or None)
+        hub.snapshot_download(
+            name,
+            allow_patterns=_FILES,
+            ignore_patterns=_LEFT_OUT,
+            token=os.environ.get("HUGGINGFACE_API_KEY") or None,
+        )
     except (hub.errors.GatedRepoError, hub.errors.RepositoryNotFoundError, hub.errors.HFValidationError) as error:
         raise ModelNotFound(
             f"the Hugging Face hub shows no model {name!r} to you; look for its name on huggingface.co, and where it is"
             f" gated, accept its terms there and set HUGGINGFACE_API_KEY ({_first_line(error)})"
         ) from error
-    except (PermissionError, NotADirectoryError) as error:
-        raise InputError(
-            f"{hub.constants.HF_HUB_CACHE} can't be written: {error.strerror}; make it writable, or name another folder"
-            " with HF_HOME"
-        ) from error
     except Exception as error:  # what the libraries below it raise has no common base
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            raise InputError(
+                f"{hub.constants.HF_HUB_CACHE} can't be written: {error.strerror}; make it writable, or name another"
+                " folder with HF_HOME"
+            ) from error
         if "No space left" in str(error):
             raise ModelError(f"no space is left on the disk for {name}; free some, and start again") from error
         raise ModelUnavailable(

@@ -169,7 +169,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _inspect(folder: Path, cache: Path) -> Weights:
     """What a folder's files say."""
-    files = sorted(folder.glob("*.safetensors"))
+    files = _files(folder)
     if not files or not (folder / "config.json").is_file():
         lacking = "config.json" if files else "*.safetensors"
         raise InputError(f"{folder}: has no {lacking}; name a folder as transformers saves models")
@@ -188,6 +188,30 @@ def _inspect(folder: Path, cache: Path) -> Weights:
         config.get("model_type"),
         text.get("max_position_embeddings"),
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of weights, as transformers chooses them: those of the index, else the one, else all that there are.
+
+    Raises:
+        ModelError: one that the index names is missing, or the index is damaged.
+    """
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    if not index.is_file():
+        return sorted(folder.glob("*.safetensors"))
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index}: is damaged: {type(error).__name__}: {error}; fetch the model again") from error
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder}: {len(missing)} of {len(names)} files of weights are missing, {missing[0]} for one; fetch them"
+            " with `smallenough models --pull`, or copy the folder anew"
+        )
+    return [folder / name for name in names]
 
 
 def _parameters(path: Path) -> int:

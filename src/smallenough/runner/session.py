@@ -98,7 +98,8 @@ class SessionRunner:
                 usage = Usage(**totals.pop("usage"))
                 self._record(ArmFinished(arm.name, usage, totals, time.time()))
         following = bench.plan.arms[position + 1 : position + 2]
-        if following and following[0].model != arm.model and self.control.stop is Stop.NO:
+        stays = following and (following[0].provider, following[0].model) == (arm.provider, arm.model)
+        if following and not stays and self.control.stop is Stop.NO:
             bench.clients[arm.provider].unload(arm.model)
 
     def _record(self, event: Event) -> None:

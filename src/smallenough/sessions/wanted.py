@@ -200,8 +200,18 @@ def _for_no_arm(flags: Flags, wishes: Sequence[Wish]) -> Iterator[str]:
             yield "--max-depth and max_depth in --strategy say the same thing twice; leave one of them out"
         if not any(strategy == "branching" for wish in wishes for strategy, _ in wish.strategies):
             yield "--max-depth is for the strategy branching, and no arm has it; add --strategy branching"
+    large = split_model(flags.large_model[0]) if flags.large_model else ("", "")
+    for provider in {split_model(wish.model)[0] for wish in wishes if _cascades_to(wish, large[1])} - {large[0]}:
+        yield (
+            f"--large-model {flags.large_model[0]} is of {large[0]}, and a cascade asks both its models of {provider};"
+            f" name {provider}'s, as in --strategy cascade:large=NAME"
+        )
     if flags.urls and not any(split_model(wish.model)[0] == "ollama" for wish in wishes):
         yield "--url names Ollama servers, and no model is Ollama's; leave it out"
+
+
+def _cascades_to(wish: Wish, large: str) -> bool:
+    return any(strategy == "cascade" and options.get("large") == large for strategy, options in wish.strategies)
 
 
 def _option(name: str) -> str:

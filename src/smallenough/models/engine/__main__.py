@@ -88,8 +88,10 @@ def _load(folder: str, place: str, kind: str, send: Send) -> Batch | None:
     started = time.perf_counter()
     try:
         tokens, model = Tokens(folder), Network(folder, place, kind)
-    except (Unsupported, OSError, ValueError, RuntimeError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001 - what libraries raise has no common base
         text = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, Unsupported | OSError | ValueError | RuntimeError | MemoryError):
+            text = f"its files in {folder} are not as they should be ({type(error).__name__}: {text})"
         short = isinstance(error, MemoryError) or out_of_memory(text)
         send([Failed("memory" if short else "model", text)])
         return None

@@ -2,7 +2,8 @@
 
 Each turn reads prompts, as many as fit a budget, and then generates one token for every sequence in the batch. A prompt
 is always cut at the same places, and several are read in one pass only where the model allows for it, so that what is
-computed for one does not depend on when it comes. A beginning that is known from another prompt is not read again.
+computed for one does not depend on when it comes. A beginning that is known from another prompt in flight is not read
+again; when nothing is in flight all are forgotten, so that what a request takes does not depend on those before it.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ class Batch:
         if self._active:
             active = [self._active[memory] for memory in self._store]
             self._guarded(partial(self._step, active), active)
+        if not self.busy:
+            self._prefixes.clear()
         reports, self._reports = self._reports, []
         self._send(reports)
 
@@ -140,8 +143,8 @@ class Batch:
         left = _ROWS
         for one in itertools.islice(self._waiting, self._network.shapes[-1] - len(self._active)):
             parts = one.prompt.parts
-            if not one.read:
-                one.read, one.memory, one.logits = self._prefixes.find(one.prompt)
+            if known := self._prefixes.find(one.prompt, one.read):
+                one.read, one.memory, one.logits = known
             if parts[: one.read + 1] in begun:
                 continue
             end = one.read
@@ -210,7 +213,7 @@ class Batch:
         """What `work` returns; where it fails, its sequences have failed, and the others go on."""
         try:
             return work()
-        except (RuntimeError, MemoryError, FloatingPointError) as error:
+        except Exception as error:  # noqa: BLE001 - what libraries raise has no common base
             text = " ".join(str(error).split()) or type(error).__name__
             fault: Fault = "memory" if isinstance(error, MemoryError) or out_of_memory(text) else "model"
             for sequence in sequences:

@@ -69,7 +69,11 @@ class Shelf:
         """Takes a sequence over from the shelf where it is."""
         row = len(self.members)
         self.members.append(memory)
-        self.fill(row, memory, memory.length)
+        try:
+            self.fill(row, memory, memory.length)
+        except BaseException:  # there is no memory for it
+            self.members.pop()
+            raise
         memory.shelf.remove(memory)
         memory.shelf, memory.row = self, row
 

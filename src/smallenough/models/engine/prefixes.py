@@ -1,7 +1,7 @@
-"""What was computed for the beginnings of prompts, kept for others that begin alike.
+"""What was computed for the beginnings of prompts, kept for others in flight that begin alike.
 
-Samples of one prompt, tasks behind the same examples and turns of a conversation begin alike. What is kept is what
-reading would compute again, bit by bit, since it depends on the prompt's parts alone.
+Samples of one prompt and tasks behind the same examples begin alike. What is kept is what reading would compute again,
+bit by bit, since it depends on the prompt's parts alone.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ class Prefixes:
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._left = most_bytes
+        self._most_bytes = self._left = most_bytes
         self._known: OrderedDict[tuple[tuple[int, ...], ...], _Known] = OrderedDict()
 
-    def find(self, prompt: Prompt) -> tuple[int, Memory, Any]:
+    def find(self, prompt: Prompt, read: int) -> tuple[int, Memory, Any] | None:
         """How many of the first parts are known, a memory that has seen them, and the logits after the last of them.
 
-        The memory is the caller's own, with room for the whole prompt. Logits are None where no part is known.
+        The memory is the caller's own, with room for the whole prompt. None: no more than `read` parts are known.
         """
-        for count in range(len(prompt.parts), 0, -1):
+        for count in range(len(prompt.parts), read, -1):
             known = self._known.get(prompt.parts[:count])
             if known is not None:
                 self._known.move_to_end(prompt.parts[:count])
                 return count, Memory.of(known.snapshot, len(prompt)), known.logits
-        return 0, Memory(len(prompt)), None
+        return None
 
     def keep(self, prompt: Prompt, count: int, memory: Memory, logits: Any) -> None:
         """Keeps the first `count` parts of a prompt, whose tokens are the first that `memory` has seen."""
@@ -60,3 +60,8 @@ class Prefixes:
         self._left -= known.size
         while self._left < 0:
             self._left += self._known.popitem(last=False)[1].size
+
+    def clear(self) -> None:
+        """Forgets them all."""
+        self._known.clear()
+        self._left = self._most_bytes

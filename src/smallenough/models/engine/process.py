@@ -153,6 +153,8 @@ class Engine:
         assert pipe is not None
         with pipe:
             for line in pipe:
+                if not line.endswith(b"\n"):  # it was killed while it wrote
+                    break
                 report = decode(line)
                 assert isinstance(report, Ready | Loaded | Piece | Done | Failed)
                 if isinstance(report, Failed) and report.id is None:
