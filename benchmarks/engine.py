@@ -4,9 +4,9 @@
 
 SmolLM2-135M-Instruct answers the prompts of coding tasks, greedily. Beside the engine, in the same run: `generate` of
 transformers on the same files, one prompt after another, and, where a URL is given, the same model on Ollama (whose
-file holds 4 bits a weight, and the engine's 32), which is asked at most 16 of them. Loading is not counted. The answers of all batch sizes are compared
-with each other: where one differs, nothing is reported. It is started by `python -m`, from the repository's root; the
-model has to be there (`smallenough models --pull huggingface:smollm2:135m`).
+file holds 4 bits a weight, and the engine's 32), which is asked at most 16 of them. Loading is not counted. The answers
+of all batch sizes are compared with each other: where one differs, nothing is reported. It is started by `python -m`,
+from the repository's root; the model has to be there (`smallenough models --pull huggingface:smollm2:135m`).
 
 Targets: with 16 requests in flight at least 6 times the tokens a second of one; after unloading, at most 5% of what the
 engine occupied is still occupied by this process and its children. CPU seconds are told too: a busy machine does not
