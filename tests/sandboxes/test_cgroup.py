@@ -68,6 +68,13 @@ def test_a_process_in_a_group_gets_no_more_memory_than_it_may() -> None:
     assert not group.path.exists()
 
 
+def test_a_process_that_has_ended_already_is_no_fault() -> None:
+    with parent_or_skip().group(2**26) as group:
+        with subprocess.Popen(["/bin/true"]) as process:
+            process.wait()
+        group.enter(process.pid)
+
+
 def test_groups_of_processes_that_are_gone_are_swept_away_when_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
     parent = parent_or_skip()
     with subprocess.Popen(["/bin/true"]) as process:

@@ -29,12 +29,13 @@ class Group:
     version: int
 
     def enter(self, pid: int) -> None:
-        """Moves a process in; what it starts from then on is in too.
+        """Moves a process in; what it starts from then on is in too. One that has ended already is left as it is.
 
         Raises:
             OSError: it may not be moved.
         """
-        (self.path / "cgroup.procs").write_text(str(pid))
+        with contextlib.suppress(ProcessLookupError):
+            (self.path / "cgroup.procs").write_text(str(pid))
 
     @property
     def kills(self) -> int:
