@@ -116,20 +116,28 @@ def test_what_it_does_not_know_is_refused(alone: Path, arguments: tuple[str, ...
     assert not (alone / ".venv").exists()
 
 
-def test_an_old_or_broken_python_is_told_with_the_mend(alone: Path, tmp_path: Path) -> None:
-    old = tmp_path / "python3.9"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo Python 3.9.2\nexit 1\n')
-    old.chmod(0o755)
-    done = start(alone, PYTHON=str(old))
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        (
+            '[ "$1" = --version ] && exec echo Python 3.9.2\nexit 1',
+            "Python 3.9.2 is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh",
+        ),
+        ("echo half of it is missing >&2\nexit 127", "half of it is missing\n==> {python} does not run"),
+    ],
+    ids=["old", "broken"],
+)
+def test_a_python_that_can_t_be_used_is_told_with_the_mend(alone: Path, tmp_path: Path, does: str, said: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{does}\n")
+    python.chmod(0o755)
+    done = start(alone, PYTHON=str(python))
     assert done.returncode == 1
-    assert "Python 3.9.2 is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh" in done.stderr
-    broken = tmp_path / "broken"
-    broken.write_text("#!/bin/sh\necho half of it is missing >&2\nexit 127\n")
-    broken.chmod(0o755)
-    done = start(alone, PYTHON=str(broken))
-    assert done.returncode == 1
-    assert "half of it is missing" in done.stderr
-    assert f"{broken} does not run" in done.stderr
+    assert said.format(python=python) in done.stderr
+    assert not (alone / ".venv").exists()
+
+
+def test_a_python_that_is_not_there_is_told(alone: Path) -> None:
     done = start(alone, PYTHON="python3.99")
     assert (done.returncode, "python3.99 is not there" in done.stderr) == (1, True)
     assert not (alone / ".venv").exists()

@@ -61,9 +61,9 @@ def main() -> None:
     load = commands.get()
     assert isinstance(load, Load)
     batch = _load(load.folder, place, kind, send)
+    if batch is None:
+        return
     for turns in itertools.count(1):
-        if batch is None:
-            return
         _obey(batch, commands)
         batch.turn()
         if turns % _TURNS == 0 or not batch.busy:
