@@ -265,6 +265,7 @@ class Limits:
 
     cpu_seconds: float = 10.0
     wall_seconds: float = 20.0
+    """From when the program runs; the start of the sandbox has a limit of its own."""
     memory_bytes: int = 512 * 2**20
     processes: int = 16
     """Processes and threads at the same time."""

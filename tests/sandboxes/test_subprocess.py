@@ -37,6 +37,17 @@ class TestSubprocessSandbox(SandboxContract):
         with pytest.raises(SandboxError, match=r"'subprocess' failed before the program started .*exit code 1"):
             SubprocessSandbox().run(Program("pass"), Limits())
 
+    def test_a_slow_start_does_not_count_as_the_programs_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slow = tmp_path / "python"
+        slow.write_text(f'#!/bin/sh\nsleep 1.5\nexec "{_stage.interpreter()}" "$@"\n')
+        slow.chmod(0o755)
+        monkeypatch.setattr(_stage, "interpreter", lambda: str(slow))
+        done = SubprocessSandbox().run(Program("print('reached')"), Limits(wall_seconds=1.4))
+        assert (done.stopped, done.stdout) == (None, b"reached\n")
+        assert done.seconds > 1.5
+
     def test_an_interpreter_that_does_not_exist_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_stage, "interpreter", lambda: "/missing/python")
         with pytest.raises(SandboxError, match="/missing/python"):

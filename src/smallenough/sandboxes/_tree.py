@@ -53,12 +53,17 @@ class Tree:
         return peak
 
 
-def look(root: int) -> Tree:
-    """The tree of `root`, as it is now; what ends meanwhile is left out."""
+def look(root: int, most: int | None = None) -> Tree:
+    """The tree of `root`, as it is now; what ends meanwhile is left out.
+
+    Args:
+        root: the process at its top.
+        most: processes and threads at which enough is seen: a tree that grows faster than it is walked has no end.
+    """
     pids: list[int] = []
     tasks = ticks = pages = 0
     todo = [root]
-    while todo:
+    while todo and (most is None or tasks <= most):
         pid = todo.pop()
         with contextlib.suppress(OSError):
             # The command name in brackets may contain spaces; after it, fields start with the third of proc(5).
