@@ -53,14 +53,27 @@ can_install_packages() { command -v apt-get >/dev/null && { ((EUID == 0)) || com
 
 pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 
-# A plain `torch` for Linux brings CUDA, several gigabytes. The build `+cpu` of the same version goes before it. What
-# torch needs comes with the rest, from the usual index alone.
+# A plain `torch` for Linux brings CUDA, several gigabytes. The build `+cpu` of the same version goes before it, where
+# PyTorch's own index answers (or yours has it). What torch needs comes with the rest, from the usual index alone.
 install_torch() {
-  local more=()
+  local from=()
   if [[ $(uname) == Linux ]] && ! command -v nvidia-smi >/dev/null; then
-    more=(--extra-index-url https://download.pytorch.org/whl/cpu --retries 1)
+    from=(--extra-index-url https://download.pytorch.org/whl/cpu --retries 1)
+    ! brings_cuda "${from[@]}" ||
+      say "  - PyTorch with CUDA, several gigabytes that nothing here needs: download.pytorch.org, which has it without, does not answer (Ctrl-C, and name another with TORCH, if you don't want that)"
   fi
-  pip install --no-compile --no-deps "$torch" ${more[@]+"${more[@]}"}
+  pip -q install --no-compile --no-deps "$torch" ${from[@]+"${from[@]}"}
+}
+
+# Whether what pip would take for PyTorch needs CUDA's packages.
+brings_cuda() {
+  pip -q install --dry-run --report - --no-deps "$torch" "$@" 2>/dev/null | .venv/bin/python -c '
+import json, sys
+
+found = json.load(sys.stdin)["install"]
+needs = [name for one in found for name in one["metadata"].get("requires_dist", [])]
+sys.exit(not any(name.startswith(("nvidia", "cuda")) for name in needs))
+' 2>/dev/null
 }
 
 not_installed() {
@@ -85,6 +98,7 @@ install() {
   pip install --no-compile --editable ".$extras" || die "$(not_installed "smallenough$extras")"
   [[ $extras || $sandbox == subprocess ]] || check_sandbox || die "bubblewrap does not work here; mend that, or take ./quickstart.sh --sandbox subprocess, which has limits but does not isolate"
   echo "$made_for" >".venv/quickstart$extras"
+  say "installed smallenough$extras after $((SECONDS - begun)) s"
 }
 
 # Whether what models write can run isolated here: some systems have bubblewrap, and forbid it what it needs.
@@ -136,6 +150,16 @@ pull_models() {
   trap - EXIT
 }
 
+port_is_free() {
+  "$python" -c '
+import socket, sys
+
+with socket.socket() as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", int(sys.argv[1])))
+' "$port" 2>/dev/null
+}
+
 # ------------------------------------------------------------------------------------------ what this will do
 
 python=${PYTHON:-python3} torch=${TORCH:-torch==2.13.0}
@@ -143,6 +167,7 @@ command -v "$python" >/dev/null || die "$python is not there; install Python 3.1
 "$python" --version >/dev/null || die "$python does not run; look above for why, or name another: PYTHON=python3.12 ./quickstart.sh"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
   die "$("$python" --version) is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh"
+[[ -z $serve ]] || port_is_free || die "port $port is in use, or not yours to take; name another: ./quickstart.sh --serve --port $((port + 1))"
 [[ -w . ]] || die "$PWD can't be written; put the project where you may write"
 [[ $sandbox == subprocess || $(uname) == Linux ]] ||
   die "bubblewrap needs Linux; ./quickstart.sh --sandbox subprocess runs what models write with limits, but not isolated"
@@ -165,7 +190,6 @@ if ((${#packages[@]})); then
   install_packages "${packages[@]}" || die "not installed: ${packages[*]} (Debian's names); look above for why, or install them as root, and start this again"
 fi
 install ''
-say "installed after $((SECONDS - begun)) s"
 
 chosen=$(choose_models) || die "the models could not be looked at; look above for why"
 models=() megabytes=0 engine=''

@@ -127,7 +127,8 @@ def test_only_the_first_question_has_examples(name: str) -> None:
 def test_the_digest_tells_examples_and_the_large_model_s_templates() -> None:
     plain, large = Prompts.load("small"), Prompts.load("large")
     variants = [plain, large, replace(plain, shots=SUITE.examples[:1]), replace(plain, shots=SUITE.examples[:2])]
-    variants += [replace(plain, large=large), replace(plain, large=replace(large, shots=SUITE.examples))]
+    variants += [replace(plain, others={"big": large}), replace(plain, others={"other": large})]
+    variants += [replace(plain, others={"big": replace(large, shots=SUITE.examples)})]
     assert len({variant.digest for variant in variants}) == len(variants)
 
 

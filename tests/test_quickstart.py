@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -143,6 +144,15 @@ def test_a_python_that_is_not_there_is_told(alone: Path) -> None:
     assert not (alone / ".venv").exists()
 
 
+def test_a_port_that_is_in_use_is_told_before_anything_is_done(alone: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = start(alone, "--serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"port {port} is in use, or not yours to take; name another: ./quickstart.sh --serve --port" in done.stderr
+    assert (done.stdout, (alone / ".venv").exists()) == ("", False)
+
+
 def test_without_a_package_index_nothing_counts_as_installed(tmp_path: Path) -> None:
     folder, tools = cloned(tmp_path / "clone"), tmp_path / "tools"
     tools.mkdir()
@@ -201,4 +211,8 @@ def test_without_one_the_embedded_engine_compares_two_models(tmp_path: Path) -> 
     assert list(found["trials"]) == [6, 6, 6]
     assert (found["model_failed"] == 0).all()
     assert found["solved"].sum() > 0
-    assert "smallenough ui" in done.stdout
+    announced = done.stdout.index("weights to download: 330 MB")
+    assert announced < done.stdout.index("the models are ready after")
+    for arm in ("gemma3:270m-base single", "smollm2:135m single", "smollm2:135m branching width=1,max_depth=1"):
+        assert re.search(rf"^{re.escape(arm)} +\d+% \[\d+–\d+\] ", done.stdout, re.M), "the table names it"
+    assert "Look at them: .venv/bin/smallenough ui" in done.stdout

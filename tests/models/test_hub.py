@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.full_disk import on_small_disk
 from tests.servers.hub import Hub
 
 NAME = "maker/tiny-model"
@@ -30,12 +31,16 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         yield hub
 
 
+def surroundings(hub: str, home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING", "XDG_"))}
+    return {**kept, "HOME": str(home), "HF_ENDPOINT": hub, "OLLAMA_HOST": "127.0.0.1:9", **environment}
+
+
 def smallenough(hub: str, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command line with a home folder of its own, and that hub."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING", "XDG_"))}
     return subprocess.run(
         [sys.executable, "-m", "smallenough", *arguments],
-        env={**kept, "HOME": str(home), "HF_ENDPOINT": hub, "OLLAMA_HOST": "127.0.0.1:9", **environment},
+        env=surroundings(hub, home, environment),
         cwd=home,
         capture_output=True,
         text=True,
@@ -109,3 +114,13 @@ def test_a_home_folder_that_can_t_be_written_is_told(hub: Hub, tmp_path: Path) -
     assert done.returncode == 2
     assert f"{home}/.cache/huggingface" in done.stderr
     assert "can't be written: Not a directory; make it writable, or name another folder with HF_HOME" in done.stderr
+
+
+def test_a_full_disk_is_told(hub: Hub, tmp_path: Path) -> None:
+    home, small = tmp_path / "home", tmp_path / "small"
+    for folder in home, small:
+        folder.mkdir()
+    command = [sys.executable, "-m", "smallenough", "models", "--pull", f"huggingface:{NAME}"]
+    done = on_small_disk(small, 128, command, surroundings(hub.url, home, {"HF_HOME": str(small)}))
+    assert done.returncode == 3
+    assert f"no space is left on the disk for {NAME}; free some, and start again" in done.stderr

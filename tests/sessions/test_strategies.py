@@ -207,20 +207,18 @@ def test_a_model_or_a_prompt_that_has_changed_since_is_noticed_on_resume(
 def test_the_large_model_gets_the_detailed_templates_and_both_get_the_examples(recording: str) -> None:
     prepared = wanted(f"{recording}#m", ("cascade", {"large": "big", "shots": 2}), ("single", {}))
     cascaded, plain = prepared.prompts["m cascade large=big,shots=2"], prepared.prompts["m single"]
-    assert cascaded.large
-    assert (cascaded.size_class, cascaded.large.size_class) == ("small", "large")
-    assert cascaded.shots == cascaded.large.shots == prepared.suite.examples[:2]
-    assert (plain.shots, plain.large) == ((), None)
+    large = cascaded.others["big"]
+    assert (cascaded.size_class, large.size_class) == ("small", "large")
+    assert cascaded.shots == large.shots == prepared.suite.examples[:2]
+    assert (plain.shots, plain.others) == ((), {})
 
 
 def test_a_large_model_that_is_a_base_model_gets_what_it_continues() -> None:
     suite = BasicsSource().load()
-    large = load_prompts(Arm("a", "m", "cascade", {"large": "gemma3:270m-base"}), suite).large
-    assert large
-    assert (large.size_class, large.stop) == ("base", ("```",))
-    large = load_prompts(Arm("a", "m", "cascade", {"large": "mistral"}), suite).large
-    assert large
-    assert (large.size_class, large.stop) == ("large", ())
+    options = {"large": "gemma3:270m-base", "first": "cascade:large=mistral"}
+    others = load_prompts(Arm("a", "m", "cascade", options), suite).others
+    told = {model: (prompts.size_class, prompts.stop) for model, prompts in others.items()}
+    assert told == {"mistral": ("large", ()), "gemma3:270m-base": ("base", ("```",))}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def make(name: str, options: StrategyOptions | None = None, **given: Any) -> Str
 def prompts(shots: int = 0) -> Prompts:
     """The packaged templates, with so many examples."""
     small, large = (replace(Prompts.load(size), shots=EXAMPLES[:shots]) for size in SIZES)
-    return replace(small, large=large)
+    return replace(small, others={"big": large})
 
 
 @dataclass(frozen=True)

@@ -46,15 +46,14 @@ def test_any_strategy_may_be_the_small_model_s() -> None:
 def test_the_large_model_is_asked_anew_with_the_detailed_prompt() -> None:
     steps = play(make("cascade", large="big", first="branching:max_depth=1"), FAILS)
     last = asks(steps)[-1]
-    assert last.messages == (prompts().large or prompts()).first(CODED)
+    assert last.messages == prompts().others["big"].first(CODED)
     assert last.messages[0].role == "system"
     assert last.parent == 0, "it takes over from the small model's answer"
 
 
 def test_the_large_model_s_answer_ends_where_its_own_prompts_say() -> None:
     templates = prompts()
-    assert templates.large
-    stopping = replace(templates, large=replace(templates.large, stop=("```",)))
+    stopping = replace(templates, others={"big": replace(templates.others["big"], stop=("```",))})
     assert stopping.digest != templates.digest
     strategy = make("cascade", large="big")
     assert isinstance(strategy, Cascade)

@@ -6,9 +6,11 @@ tracking store, the disk); 130 interrupted, and everything until then is saved; 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line, and ends the process with the documented exit code."""
     _read_environment()
     try:
-        code = cli.main(args=arguments, prog_name="smallenough", standalone_mode=False)
+        with _terminating():
+            code = cli.main(args=arguments, prog_name="smallenough", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -98,6 +101,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"smallenough: {error}", err=True)
         sys.exit(error.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextlib.contextmanager
+def _terminating() -> Iterator[None]:
+    """Within, a request to terminate is taken as Ctrl-C is, so that what was started is ended and cleared away."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _read_environment() -> None:

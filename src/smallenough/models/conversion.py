@@ -47,7 +47,7 @@ def prepare(
 
     Args:
         target: a folder in the cache.
-        room: bytes that making it takes.
+        room: bytes that making it takes, at least.
         fill: writes its content into a folder.
         on_progress: told what is being done.
         cache: the cache.
@@ -126,7 +126,8 @@ def convert(source: Path, target: Path, on_progress: OnProgress) -> None:
         raise MissingPackage(text, "hf")
     if fault == "disk":
         raise ModelError(
-            f"{source.name} could not be converted: no space is left on the disk; free some, and start again"
+            f"{source.name} could not be converted ({text}); free some, or name a folder on another disk with"
+            " SMALLENOUGH_CACHE, and start again"
         )
     if fault == "memory" or done.returncode == -signal.SIGKILL:
         raise ModelOutOfMemory(

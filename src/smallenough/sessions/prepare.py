@@ -307,10 +307,13 @@ def load_prompts(arm: Arm, suite: Suite) -> Prompts:
         mend = f"give {held} at most" if held else "leave the option out, or take another suite"
         raise InputError(f"strategy {arm.strategy}, option shots: suite {suite.name!r} has {has}; {mend}")
     prompts = replace(Prompts.load(arm.size_class), shots=suite.examples[: options.shots])
-    if options.models:
-        large = Prompts.load(class_as(options.models[-1], "large"))
-        stop = defaults_for(options.models[-1]).defaults.stop
-        prompts = replace(prompts, large=replace(large, shots=prompts.shots, stop=stop))
+    others = {
+        model: replace(
+            Prompts.load(class_as(model, "large")), shots=prompts.shots, stop=defaults_for(model).defaults.stop
+        )
+        for model in options.models
+    }
+    prompts = replace(prompts, others=others)
     prompts.check(suite.tasks[0].problem)
     return prompts
 

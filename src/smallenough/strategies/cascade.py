@@ -83,7 +83,7 @@ class Cascade:
         answer = self._first.choose(problem, steps)
         if actions or not self._wanting(problem, answer):
             return actions
-        prompts = self.prompts.large or self.prompts
+        prompts = self.prompts.others.get(self.options.large, self.prompts)
         sampling, parent = Sampling(seed=seed, stop=prompts.stop), answer.index if answer else None
         return [Ask(prompts.first(problem), self.options.large, sampling, parent, note="large")]
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 
 from smallenough.errors import InputError, TrackingError
 from smallenough.tracking.masking import shown_uri
@@ -49,7 +48,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def serve(store: Store, host: str, port: int) -> None:
-    """Runs the UI until it is interrupted (Ctrl-C, or a request to terminate), and ends it then.
+    """Runs the UI until it is interrupted, and ends it then.
 
     Raises:
         TrackingError: the UI ended by itself.
@@ -67,8 +66,7 @@ def serve(store: Store, host: str, port: int) -> None:
     # In a session of its own, so that Ctrl-C reaches us alone, and the UI and its workers are ended together.
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
-        with _terminating():
-            code = process.wait()
+        code = process.wait()
     except KeyboardInterrupt:
         return
     finally:
@@ -91,20 +89,6 @@ def _fault(host: str, port: int) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-@contextlib.contextmanager
-def _terminating() -> Iterator[None]:
-    """Within, a request to terminate is taken as Ctrl-C is."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

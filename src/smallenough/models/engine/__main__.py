@@ -10,7 +10,6 @@ import os
 import queue
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
@@ -85,7 +84,6 @@ def _load(folder: str, place: str, kind: str, send: Send) -> Batch | None:
     from smallenough.models.engine.network import Network
     from smallenough.models.engine.tokens import Tokens
 
-    started = time.perf_counter()
     try:
         tokens, model = Tokens(folder), Network(folder, place, kind)
     except Exception as error:  # noqa: BLE001 - what libraries raise has no common base
@@ -95,7 +93,7 @@ def _load(folder: str, place: str, kind: str, send: Send) -> Batch | None:
         short = isinstance(error, MemoryError) or out_of_memory(text)
         send([Failed("memory" if short else "model", text)])
         return None
-    send([Loaded(time.perf_counter() - started, model.shapes)])
+    send([Loaded(model.shapes[-1])])
     return Batch(model, tokens, send)
 
 

@@ -7,23 +7,37 @@ a JSON object: `{"quantization": …}`, as llama.cpp calls it, or `{"fault": …
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from smallenough.models.engine.messages import out_of_memory
 
+_NO_SPACE = "No space left"
+"""As the system says it, and the libraries after it."""
+
 
 def convert(source: Path, target: Path) -> str | None:
-    """Writes the model in `source` to the folder `target`; returns how it is quantized; None: the file doesn't say."""
+    """Writes the model in `source` to the folder `target`; returns how it is quantized; None: the file doesn't say.
+
+    Raises:
+        OSError: too little space is left for the weights.
+        ImportError: a package is not installed.
+    """
     import gguf
 
     # The library reads the whole file anew for its configuration, tokenizer and weights, and looks its names up anew
     # for every module: remembered, that takes half the time.
     gguf.GGUFReader = functools.cache(gguf.GGUFReader)
     gguf.get_tensor_name_map = functools.cache(gguf.get_tensor_name_map)
+    file = gguf.GGUFReader(str(source))
+    size, free = 4 * sum(int(tensor.n_elements) for tensor in file.tensors), shutil.disk_usage(target).free
+    if size > free:
+        raise OSError(errno.ENOSPC, f"{_NO_SPACE}: it takes {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
     import torch
     from safetensors.torch import save_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -37,7 +51,7 @@ def convert(source: Path, target: Path) -> str | None:
     save_model(model, str(target / "model.safetensors"), metadata={"format": "pt"})
     for part in (model.config, model.generation_config, tokenizer):
         part.save_pretrained(target)
-    kind = gguf.GGUFReader(str(source)).get_field("general.file_type")
+    kind = file.get_field("general.file_type")
     names = {member.value: member.name for member in gguf.LlamaFileType}
     name = names.get(int(kind.contents())) if kind else None
     return name.removeprefix("MOSTLY_").removeprefix("ALL_") if name else None
@@ -53,7 +67,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever a library stumbles over in the file; told, and the file refused
         text = " ".join(str(error).split()) or type(error).__name__
         fault = "memory" if isinstance(error, MemoryError) or out_of_memory(text) else "model"
-        said = {"fault": "disk" if "No space left" in text else fault, "text": text}
+        said = {"fault": "disk" if _NO_SPACE in text else fault, "text": text}
     print(json.dumps(said))  # noqa: T201 - the answer to the process that started this one
 
 

@@ -59,9 +59,8 @@ class Ready:
 class Loaded:
     """The model can be asked."""
 
-    seconds: float
-    shapes: tuple[int, ...]
-    """The numbers of rows that a step may have: with each of them, every row comes out bit by bit the same."""
+    together: int
+    """The most requests that are answered together: where a product's rows depend on how many there are, only one."""
     kind: Literal["loaded"] = "loaded"
 
 

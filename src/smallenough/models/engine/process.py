@@ -63,7 +63,8 @@ class Engine:
         self._stopped = False
         self.model = ""
         """What was loaded, or is being loaded; empty: nothing yet."""
-        self.loaded: Loaded | None = None
+        self.together = 0
+        """The most requests that it answers together; 0: nothing is loaded yet."""
         self.loaded_at = 0.0
         """When it was, by `time.perf_counter`."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process may write to it
@@ -175,7 +176,7 @@ class Engine:
         if isinstance(report, Ready):
             self._ready.set_result(report)
         elif isinstance(report, Loaded):
-            self.loaded, self.loaded_at = report, time.perf_counter()
+            self.together, self.loaded_at = report.together, time.perf_counter()
         elif report.id is not None:
             with self._lock:
                 last = not isinstance(report, Piece)
