@@ -4,7 +4,7 @@
 
 SmolLM2-135M-Instruct answers the prompts of coding tasks, greedily. Beside the engine, in the same run: `generate` of
 transformers on the same files, one prompt after another, and, where a URL is given, the same model on Ollama (whose
-file holds 4 bits a weight, and the engine's 32), which is asked at most 16 of them. Loading is not counted. The answers
+file holds 4 bits a weight, and the engine's 32), which is asked at most 16 of them. Loading is told apart. The answers
 of all batch sizes are compared with each other: where one differs, nothing is reported. It is started by `python -m`,
 from the repository's root; the model has to be there (`smallenough models --pull huggingface:smollm2:135m`).
 
@@ -103,6 +103,7 @@ def show(result: dict[str, Any]) -> None:
                 ]
             )
     memory = result["sides"]["engine"]
+    starts, loads = ([second for one in memory for second in one[f"{what}_seconds"]] for what in ("start", "load"))
     held = [(one["bytes_loaded"] - one["bytes_before"]) / 1e6 for one in memory]
     common.show(
         f"{MODEL}, greedy, answers of up to {result['tokens']} tokens",
@@ -111,6 +112,7 @@ def show(result: dict[str, Any]) -> None:
         [
             f"16 in flight / one: {common.spread(result['ratios'], 1)}; at least {TARGET}: {common.met(result['met'])}",
             f"the engine's answers are the same in every batch; {result['as_transformers']:.0%} are transformers' own",
+            f"its process starts in {common.spread(starts, 1)} s, and loads the model in {common.spread(loads, 1)} s",
             f"the engine occupies {common.spread(held, 0)} MB; kept after unloading:"
             f" {common.spread([100 * share for share in result['kept']], 1)}%;"
             f" at most {TARGET_KEPT:.0%}: {common.met(result['met_kept'])}",
@@ -126,21 +128,28 @@ def engine(prompts: list[str], tokens: int, _ollama: str | None) -> dict[str, An
     before = _occupied()
     told: dict[str, Any] = {}
     answers: dict[int, str] = {}
+    starts, loads = [], []
     for count in IN_FLIGHT:
+        begun = time.perf_counter()
         client = HuggingFaceClient()
         (pid,) = client.processes() or ()
-        client.generate(_request("Say hello.", 2))
+        start = time.perf_counter() - begun
+        load = client.generate(_request("Say hello.", 2)).load_seconds
         case, texts = _timed(client, prompts, tokens, count, psutil.Process(pid))
         for number, text in enumerate(texts):
             if answers.setdefault(number, text) != text:
                 raise SystemExit(f"prompt {number} has another answer with {count} requests in flight: not measured")
         told[f"{count} in flight"] = case
+        starts.append(start)
+        loads.append(load)
         loaded = _occupied()
         client.unload(MODEL)
         after = _occupied()
         client.close()
     return {
         **told,
+        "start_seconds": starts,
+        "load_seconds": loads,
         "bytes_before": before,
         "bytes_loaded": loaded,
         "bytes_after": after,

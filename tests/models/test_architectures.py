@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +18,9 @@ from smallenough.errors import InputError, ModelError
 from smallenough.models import weights
 from smallenough.models.huggingface import HuggingFaceClient
 from smallenough.records import Message, Request, Sampling
-from tests.models.tiny_models import CONFIGURATIONS, NEW_TOKENS, PROMPTS
+from tests.full_disk import on_small_disk
+from tests.models.tiny_models import CONFIGURATIONS, CONTEXT, GGUF, NEW_TOKENS, PROMPTS
+from tests.servers.hub import Hub
 
 pytestmark = pytest.mark.engine
 
@@ -83,6 +87,51 @@ def test_a_model_whose_attention_can_t_be_replaced_is_refused(
     (folder / "config.json").write_text(json.dumps({"model_type": "bloom", "hidden_size": 32}), "utf-8")
     with pytest.raises(ModelError, match=r"can't be used: bloom models don't .* take a model of another family"):
         client.generate(ask(folder, "a"))
+
+
+def test_a_gguf_file_is_converted_once_and_answers_as_it_did(
+    models: Path, client: HuggingFaceClient, tmp_path: Path
+) -> None:
+    file, told = models / f"{GGUF}.gguf", []
+    for _ in range(2):
+        found = weights.fetch(str(file), lambda status, *_: told.append(status), tmp_path / "cache")
+    assert told.count("converting") == 1
+    assert (found.quantization, found.family, found.context_length) == ("F32", "qwen2", CONTEXT)
+    wanted = json.loads((models / "answers.json").read_text("utf-8"))[GGUF]
+    assert [client.generate(ask(file, prompt)).text for prompt in PROMPTS] == wanted
+
+
+def test_a_gguf_file_that_finds_no_space_is_told(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    environment = {**os.environ, "SMALLENOUGH_CACHE": str(tmp_path / "cache"), "OLLAMA_HOST": "127.0.0.1:9"}
+    size = (models / f"{GGUF}.gguf").stat().st_size
+    for room, said in (
+        (size // 2, r"needs 0\.0 GB in .* free: free some, or name a folder on another disk with SMALLENOUGH_CACHE"),
+        (size + 20_000, r"could not be converted \(.*No space left.*\); free some, or name .* SMALLENOUGH_CACHE"),
+    ):
+        pull = [sys.executable, "-m", "smallenough", "models", "--pull", f"huggingface:{models / GGUF}.gguf"]
+        done = on_small_disk(tmp_path / "cache", room // 1024, pull, environment)
+        assert done.returncode == 3
+        assert re.search(said, done.stderr), done.stderr
+
+
+def test_a_model_of_a_hub_answers(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "llama", tmp_path / "hub" / "maker" / "tiny-llama")
+    with Hub(tmp_path / "hub") as hub:
+        environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+        pull = [sys.executable, "-m", "smallenough", "models", "--pull", "huggingface:maker/tiny-llama"]
+        subprocess.run(pull, env=environment, check=True)
+    source = (
+        "import sys; from smallenough.models.huggingface import HuggingFaceClient\n"
+        "from tests.models.test_architectures import Path, ask\n"
+        "client = HuggingFaceClient()\n"
+        "print(client.generate(ask(Path('maker/tiny-llama'), sys.argv[1])).text, end='')\n"
+        "client.close()"
+    )
+    for prompt, wanted in zip(PROMPTS, json.loads((models / "answers.json").read_text("utf-8"))["llama"], strict=True):
+        command = [sys.executable, "-c", source, prompt]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=True)
+        assert done.stdout.decode() == wanted
 
 
 def test_a_gguf_file_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:

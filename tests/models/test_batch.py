@@ -148,6 +148,16 @@ def test_in_bfloat16_an_answer_is_the_same_alone_and_among_others(models: Path) 
         assert Watched(models / "llama", "bfloat16").ask(prompt) == [answer]
 
 
+def test_a_real_model_in_bfloat16_knows_what_it_knew_alone_and_among_others(engine_cache: Path) -> None:
+    folder = weights.find("smollm2:135m", engine_cache).folder
+    prompts = [[Message("user", f"What is the capital of {country}?")] for country in ("France", "Italy", "Japan")]
+    watched = Watched(folder, "bfloat16")
+    answers = watched.ask(*prompts)
+    for answer, city in zip(answers, ("Paris", "Rome", "Tokyo"), strict=True):
+        assert city in answer
+    assert [watched.ask(prompt)[0] for prompt in prompts] == answers
+
+
 @pytest.mark.parametrize(
     ("cpuinfo", "has"),
     [

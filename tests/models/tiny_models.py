@@ -1,7 +1,7 @@
 """Makes tiny random models of several architectures, and what transformers itself answers with them.
 
-`python -m tests.models.tiny_models FOLDER [KIND …]` writes one folder a model, and `answers.json`: by model, for each
-prompt, the text that the likeliest tokens come to.
+`python -m tests.models.tiny_models FOLDER [KIND …]` writes one folder a model (of one, a GGUF file too), and
+`answers.json`: by model, for each prompt, the text that the likeliest tokens come to.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 """By model type: several heads a key, biases, fused projections, windows, capped weights, experts."""
 
 
+GGUF = "qwen2"
+"""Of this one there is a GGUF file too."""
+
+
 def tokenizer(folder: Path) -> Any:
     """Every byte is a token; three more mark the beginning, the end, and what is empty."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -57,6 +61,40 @@ def tokenizer(folder: Path) -> Any:
     return made
 
 
+def write_gguf(model: Any, words: Any, path: Path) -> None:
+    """The same model as one file, as llama.cpp's tools write it, with every weight in 32 bits."""
+    import gguf
+    import numpy as np
+
+    config, kind = model.config, gguf.MODEL_ARCH.QWEN2
+    out = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[kind])
+    out.add_block_count(config.num_hidden_layers)
+    out.add_context_length(config.max_position_embeddings)
+    out.add_embedding_length(config.hidden_size)
+    out.add_feed_forward_length(config.intermediate_size)
+    out.add_head_count(config.num_attention_heads)
+    out.add_head_count_kv(config.num_key_value_heads)
+    out.add_layer_norm_rms_eps(config.rms_norm_eps)
+    out.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    out.add_file_type(gguf.LlamaFileType.ALL_F32)
+    tokens = sorted(words.get_vocab(), key=words.get_vocab().__getitem__)
+    out.add_tokenizer_model("gpt2")
+    out.add_tokenizer_pre("qwen2")
+    out.add_token_list(tokens)
+    out.add_token_types([gguf.TokenType.CONTROL if len(token) > 1 else gguf.TokenType.NORMAL for token in tokens])
+    out.add_token_merges(["t h"])
+    out.add_eos_token_id(config.eos_token_id)
+    names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
+    for name, weights in model.state_dict().items():
+        called = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        assert called, name
+        out.add_tensor(called, weights.numpy().astype(np.float32))
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+
+
 def main() -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -69,6 +107,8 @@ def main() -> None:
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
         model.save_pretrained(folder)
         words = tokenizer(folder)
+        if kind == GGUF:
+            write_gguf(model, words, folder.with_suffix(".gguf"))
         answers[kind] = []
         for prompt in PROMPTS:
             tokens = words(prompt, return_tensors="pt").input_ids

@@ -1,16 +1,37 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from smallenough import plugins
 from smallenough.errors import SandboxError
 from smallenough.protocols import Sandbox
 from smallenough.records import Limits, Program
-from smallenough.sandboxes import _stage
+from smallenough.sandboxes import _stage, _tree
 from smallenough.sandboxes.subprocess import SubprocessSandbox
 from tests.contracts.sandbox_contract import FORK_BOMB, SandboxContract
+
+
+class TestSubprocessSandboxWithoutLinux(SandboxContract):
+    """By what macOS has: no file descriptors for processes, no waiting without an end, no /proc."""
+
+    @pytest.fixture
+    def sandbox(self, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+        monkeypatch.delattr(os, "pidfd_open")
+        monkeypatch.delattr(os, "waitid")
+        monkeypatch.setattr(_tree, "_LISTED", False)
+        monkeypatch.setattr(_tree.Tree, "proportional_bytes", None)
+        assert psutil.LINUX, "imported before it could take this for another system"
+        monkeypatch.setattr(sys, "platform", "darwin")
+        return SubprocessSandbox()
+
+    def test_a_program_may_outlive_its_own_memory_error(self, sandbox: Sandbox) -> None:
+        """There is none: the kernel gives what is asked for, and the watch over the tree ends who uses it."""
+        assert self.run(sandbox, "bytearray(10**10)").stopped == "memory"
 
 
 class TestSubprocessSandbox(SandboxContract):

@@ -36,7 +36,8 @@ from smallenough.tracking import writer
 from smallenough.tracking.store import Store
 from smallenough.trial import Progress
 from tests import replayed
-from tests.strategies.playing import ANSWERS, OPTIONS, make, prompts
+from tests.strategies.playing import ANSWERS, OPTIONS, PLAN, make, prompts
+from tests.strategies.test_subtasks import HALF, TWICE
 
 MODELS = {
     name: ModelInfo(name, "replay", digest=f"digest of {name}", parameters=10**9) for name in ("m", "middle", "big")
@@ -235,36 +236,59 @@ def test_examples_that_a_suite_does_not_have_are_told(recording: str, shots: int
         wanted(f"{recording}#m", ("best_of_n", {"shots": shots}), suite=suite)
 
 
-def test_models_and_examples_are_on_the_arm_s_run(fresh_store: Path) -> None:
-    arm = Arm("a", "m", "cascade", {"large": "big", "shots": 1}, provider="replay")
-    suite = replace(replayed.suite(2), examples=BasicsSource().load().examples)
-    client = Watched(only_big_is_right)
+def tracked(folder: Path, arm: Arm, client: ReplayClient, suite: Suite) -> tuple[Path, list[Any]]:
+    """Runs one arm into the store in `folder`; the folder of its journal, and all of its runs."""
+    shots = int(str(arm.options.get("shots", 0)))
     ready = replace(
-        replayed.prepared(2, arms=[arm]),
+        replayed.prepared(len(suite.tasks), arms=[arm]),
         suite=suite,
         plan=lay_down(suite, (arm,), Settings(experiment="replayed", sandbox="subprocess")),
         clients={"replay": client},
         sandbox=SubprocessSandbox(),
-        prompts={"a": prompts(1)},
-        strategies={"a": make("cascade", large="big", shots=1)},
-        further={"a": further_models(arm, client)},
+        prompts={arm.name: prompts(shots)},
+        strategies={arm.name: make(arm.strategy, **arm.options)},
+        further={arm.name: further_models(arm, client)},
     )
-    store = Store.resolve(None, fresh_store)
+    store = Store.resolve(None, folder)
     result = experiment.run(ready, store, start_writer=lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
     assert result.writer.wait(60) == 0
     writer.write(result.folder, store, follow=False)
-    (started,) = [event for _, event in journal.read(result.folder) if isinstance(event, ArmStarted)]
-    assert started.further == (MODELS["big"],)
-    assert started.prompts == prompts(1).digest
 
     from mlflow import MlflowClient
 
     found = MlflowClient(store.uri)
-    experiments = [one.experiment_id for one in found.search_experiments()]
-    runs = found.search_runs(experiments)
+    return result.folder, list(found.search_runs([one.experiment_id for one in found.search_experiments()]))
+
+
+def test_models_and_examples_are_on_the_arm_s_run(fresh_store: Path) -> None:
+    arm = Arm("a", "m", "cascade", {"large": "big", "shots": 1}, provider="replay")
+    suite = replace(replayed.suite(2), examples=BasicsSource().load().examples)
+    folder, runs = tracked(fresh_store, arm, Watched(only_big_is_right), suite)
+    (started,) = [event for _, event in journal.read(folder) if isinstance(event, ArmStarted)]
+    assert started.further == (MODELS["big"],)
+    assert started.prompts == prompts(1).digest
     (params,) = [run.data.params for run in runs if run.data.tags["smallenough.kind"] == "arm"]
     assert params["strategy_large"] == "big"
     assert params["strategy_shots"] == "1"
     assert json.loads(params["further_models"])[0]["digest"] == "digest of big"
     asked = [run.data.tags["smallenough.model"] for run in runs if run.data.tags["smallenough.kind"] == "attempt"]
     assert sorted(asked) == ["big", "big", "m", "m"]
+
+
+def test_what_each_attempt_of_a_split_task_was_for_is_on_its_run(fresh_store: Path) -> None:
+    combined = "```python\ndef double_0(n):\n    return twice(n)\n```"
+    answers = ("I can't.", PLAN, HALF, TWICE, combined)
+    arm = Arm("a", "m", "branching", {"max_depth": 0, "subtasks": True}, provider="replay")
+    client = ReplayClient(lambda request: Completion(answers[int(request.key.rpartition("/")[2])]), MODELS)
+    _, runs = tracked(fresh_store, arm, client, replayed.suite(1))
+    attempts = [run.data.tags for run in runs if run.data.tags["smallenough.kind"] == "attempt"]
+    told = {tags["mlflow.runName"]: tags["smallenough.role"] for tags in attempts}
+    assert told == {
+        "0 solve": "solve",
+        "1 subtask · split": "subtask",
+        "2 subtask · part half": "subtask",
+        "3 subtask · part twice": "subtask",
+        "4 combine · combine": "combine",
+    }
+    (outcome,) = [run.data.tags["smallenough.outcome"] for run in runs if run.data.tags["smallenough.kind"] == "trial"]
+    assert outcome == "solved"

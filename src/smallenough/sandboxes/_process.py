@@ -1,13 +1,13 @@
 """Runs one process to its end or to a limit: feeds it, reads it, watches it, and leaves nothing of it behind.
 
-Linux only: it relies on file descriptors for processes (5.3) and on /proc. CPU time and memory are the program's own as
-its stage reports them; of a program that was stopped, they are what was seen just before, the start of the sandbox (a
-few milliseconds) included.
+For Linux and macOS. CPU time and memory are the program's own as its stage reports them; of a program that was stopped,
+they are what was seen just before, the start of the sandbox (a few milliseconds) included.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import selectors
@@ -167,7 +167,7 @@ class _Run:
         self.stdout, self.stderr, self.report = bytearray(), bytearray(), bytearray()
         self.read: dict[int, tuple[bytearray, int]] = {}
         self.write: dict[int, tuple[IO[bytes], memoryview]] = {}
-        self.pidfd = self.source = -1
+        self.pidfd = self.source = self.reporting = -1
         self.enter = launch.enter
         self.deadline = started + _START_SECONDS
         self.ready = False
@@ -181,8 +181,9 @@ class _Run:
         Raises:
             OSError: this process has too many files open.
         """
-        self.pidfd = os.pidfd_open(self.process.pid)
-        self.selector.register(self.pidfd, selectors.EVENT_READ)
+        if hasattr(os, "pidfd_open"):  # Linux; elsewhere the end of the report tells
+            self.pidfd = os.pidfd_open(self.process.pid)
+            self.selector.register(self.pidfd, selectors.EVENT_READ)
         stdin, stdout, stderr = self.process.stdin, self.process.stdout, self.process.stderr
         assert stdin is not None
         assert stdout is not None
@@ -196,6 +197,7 @@ class _Run:
             os.set_blocking(file.fileno(), False)
             self.read[file.fileno()] = (into, room)
             self.selector.register(file.fileno(), selectors.EVENT_READ)
+        self.reporting = report.fileno()
         for file, content in (stdin, program.stdin), (source, program.source.encode("utf-8", "surrogatepass")):
             os.set_blocking(file.fileno(), False)
             self.write[file.fileno()] = (file, memoryview(content))
@@ -219,10 +221,11 @@ class _Run:
             for key, _ in self.selector.select(min(self.deadline, look) - now):
                 if key.fd == self.pidfd:
                     return
-                if key.fd in self.read:
-                    self.take(key.fd)
-                else:
+                if key.fd not in self.read:
                     self.feed(key.fd)
+                elif not self.take(key.fd) and key.fd == self.reporting and self.pidfd < 0:
+                    self.await_end(_DEATH_SECONDS)
+                    return
             if not self.ready and _stage.read(bytes(self.report)).ready:
                 self.ready, self.deadline = True, time.monotonic() + self.limits.wall_seconds
             if self.enter and (first := self.first_inside):
@@ -283,7 +286,7 @@ class _Run:
     def finish(self) -> int:
         """Kills what is left, waits for it, and reads what it had written. Returns the process's wait status."""
         pid = self.process.pid
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if not _tree.has_ended(pid):
             self.last = _tree.look(pid, self.launch.tasks)
             self.peak = self.last.peak_bytes
             if first := self.first_inside:
@@ -292,9 +295,9 @@ class _Run:
                     os.kill(first, signal.SIGKILL)
             else:
                 os.killpg(pid, signal.SIGKILL)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            self.await_end(math.inf)
         # Before the process is waited for, while its number can't have become another's.
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids what reaches only dead ones
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         until = time.monotonic() + _DEATH_SECONDS
@@ -311,6 +314,12 @@ class _Run:
             if stream is not None:
                 stream.close()
         return status
+
+    def await_end(self, seconds: float) -> None:
+        """Returns when the process has ended, or after so long; it remains to be waited for."""
+        until = time.monotonic() + seconds
+        while not _tree.has_ended(self.process.pid) and time.monotonic() < until:
+            time.sleep(0.001)
 
     def ended(self, status: int) -> Ended:
         """The result, from what was read and reported, and the process's own wait status."""

@@ -33,6 +33,9 @@ ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 """What a program's environment holds. With an arena for each thread, address space that the C library only reserves
 would count against the limit on memory."""
 
+_MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in which the system tells the largest resident set."""
+
 _ENDED = re.compile(rb"ended (\d+) (\d+) (\d+)\n")
 
 # Objects that the collector leaves alone need no copy of their page in the other half. `os` takes longer to import than
@@ -104,7 +107,7 @@ def read(report: bytes) -> Report:
     ended = _ENDED.search(report)
     if not ended:
         return Report(READY in report)
-    return Report(READY in report, int(ended[1]), int(ended[2]) / 1e6, int(ended[3]) * 1024)
+    return Report(READY in report, int(ended[1]), int(ended[2]) / 1e6, int(ended[3]) * _MEMORY_UNIT)
 
 
 def interpreter() -> str:
@@ -125,11 +128,12 @@ def command(source: int, report: int, limits: Limits, *, user: int = 0, tasks: i
     """
     seconds = max(1, math.ceil(limits.cpu_seconds))
     hard = {
-        resource.RLIMIT_AS: limits.memory_bytes,
         resource.RLIMIT_FSIZE: limits.disk_bytes,
         resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_CORE: 0,
     }
+    if sys.platform != "darwin":  # which refuses it; there the tree is watched
+        hard[resource.RLIMIT_AS] = limits.memory_bytes
     if tasks is not None:
         hard[resource.RLIMIT_NPROC] = tasks
     numbers = [source, report, user, resource.RLIMIT_CPU, seconds, seconds + 1]

@@ -1,4 +1,4 @@
-"""What a process and all its descendants use, read from /proc.
+"""What a process and all its descendants use: read from /proc, or through psutil where that does not list children.
 
 A process whose parent has ended belongs to another parent and is not seen; inside a process-id namespace that parent
 is the namespace's first process, so that nothing gets lost there.
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+_LISTED = Path("/proc/thread-self/children").exists()
+"""Whether the kernel lists a process's children, as Linux can."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -29,7 +33,9 @@ class Tree:
 
     @property
     def proportional_bytes(self) -> int | None:
-        """Memory with what is shared counted once; None: it may not be read here."""
+        """Memory with what is shared counted once; None: it can't, or may not, be read here."""
+        if not Path("/proc/self/smaps_rollup").exists():
+            return None
         total = 0
         for pid in self.pids:
             try:
@@ -43,7 +49,7 @@ class Tree:
 
     @property
     def peak_bytes(self) -> int:
-        """The largest resident set that a process of the tree has had, as long as it lives."""
+        """The largest resident set that a process of the tree has had, as long as it lives; 0: not known here."""
         peak = 0
         for pid in self.pids:
             with contextlib.suppress(OSError):
@@ -60,6 +66,10 @@ def look(root: int, most: int | None = None) -> Tree:
         root: the process at its top.
         most: processes and threads at which enough is seen: a tree that grows faster than it is walked has no end.
     """
+    return _look(root, most) if _LISTED else _look_by_psutil(root, most)
+
+
+def _look(root: int, most: int | None) -> Tree:
     pids: list[int] = []
     tasks = ticks = pages = 0
     todo = [root]
@@ -78,22 +88,60 @@ def look(root: int, most: int | None = None) -> Tree:
     return Tree(tuple(pids), tasks, ticks / _TICKS, pages * _PAGE)
 
 
+def _look_by_psutil(root: int, most: int | None) -> Tree:
+    import psutil
+
+    pids: list[int] = []
+    tasks = seconds = resident = 0.0
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(root)
+        for process in [first, *first.children(recursive=True)]:
+            if most is not None and tasks > most:
+                break
+            with contextlib.suppress(psutil.Error):
+                with process.oneshot():
+                    times = process.cpu_times()
+                    seconds += times.user + times.system + times.children_user + times.children_system
+                    resident += process.memory_info().rss
+                    tasks += process.num_threads()
+                pids.append(process.pid)
+    return Tree(tuple(pids), int(tasks), seconds, int(resident))
+
+
 def group_lives(group: int) -> bool:
     """Whether a process of that process group still runs; one that only waits to be waited for does not."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # on macOS, also for a group of which only dead ones are left
+        if _LISTED:
+            return True
+    return any(_states(group) if _LISTED else _states_by_psutil(group))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child of this process has ended; it remains to be waited for."""
+    if hasattr(os, "waitid"):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    import psutil  # macOS, before Python 3.13
+
+    return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def _states(group: int) -> Iterable[bool]:
+    """Of each process of the group, whether it runs."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             state, _, its_group = path.read_text().rpartition(")")[2].split()[:3]
-            if int(its_group) == group and state not in "ZX":
-                return True
-    return False
+            if int(its_group) == group:
+                yield state not in "ZX"
 
 
-def lists_children() -> bool:
-    """Whether this kernel lists a process's children, without which only the process itself is seen."""
-    return Path("/proc/thread-self/children").exists()
+def _states_by_psutil(group: int) -> Iterable[bool]:
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getpgid(process.pid) == group:
+                yield process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)

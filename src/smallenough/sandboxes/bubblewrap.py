@@ -31,7 +31,7 @@ from pathlib import Path
 
 from smallenough.errors import SandboxError
 from smallenough.records import Execution, Limits, Program
-from smallenough.sandboxes import _cgroup, _process, _seccomp, _stage, _tree
+from smallenough.sandboxes import _cgroup, _process, _seccomp, _stage
 
 _SYSTEM = ("/bin", "/lib", "/lib32", "/lib64")
 _USR = ("bin", "lib", "lib32", "lib64", "local/bin", "local/lib", "share/zoneinfo")
@@ -97,7 +97,7 @@ class BubblewrapSandbox:
 
     def describe(self) -> dict[str, str]:
         """What is in force, by limit; to be recorded with the results."""
-        watched = "; whole tree, watched" if _tree.lists_children() else ""
+        watched = "; whole tree, watched"
         group = f"; whole tree, by a control group (version {self._parent.version})" if self._parent else watched
         return {
             "isolation": "namespaces, own user id" if self._own_users else "namespaces, user namespace",

@@ -14,18 +14,19 @@ import tempfile
 
 from smallenough.errors import SandboxError
 from smallenough.records import Execution, Limits, Program
-from smallenough.sandboxes import _process, _stage, _tree
+from smallenough.sandboxes import _process, _stage
 
 
 class SubprocessSandbox:
     """Runs programs in plain processes, with limits and a temporary working folder, and without isolation.
 
     Raises:
-        SandboxError: this is not Linux.
+        SandboxError: this is neither Linux nor macOS.
 
-    Memory: the address space of each process, and the tree's proportional memory, looked at twenty times a second. CPU
-    time: of each process, and of the tree in the same way. Processes: the tree is stopped (`processes`) when it has
-    more. Disk: the size of each file alone, whereas the number of files is not limited.
+    Memory: the address space of each process (not on macOS), and the tree's memory, looked at twenty times a second:
+    what is shared counts once, except on macOS. CPU time: of each process, and of the tree in the same way. Processes:
+    the tree is stopped (`processes`) when it has more. Disk: the size of each file alone, whereas the number of files
+    is not limited.
     """
 
     name = "subprocess"
@@ -37,18 +38,18 @@ class SubprocessSandbox:
         """Makes sure that programs can be run here.
 
         Raises:
-            SandboxError: this is not Linux.
+            SandboxError: this is neither Linux nor macOS.
         """
-        if sys.platform != "linux":
-            raise SandboxError(f"sandbox {self.name!r} needs Linux; this is {sys.platform}")
+        if sys.platform not in ("linux", "darwin"):
+            raise SandboxError(f"sandbox {self.name!r} needs Linux or macOS; this is {sys.platform}")
 
     def describe(self) -> dict[str, str]:
         """What is in force, by limit; to be recorded with the results."""
-        whole = "whole tree, watched" if _tree.lists_children() else "first process alone, watched"
+        whole = "whole tree, watched"
         return {
             "isolation": "none",
             "cpu": f"each process, by the kernel; {whole}",
-            "memory": f"each process, by the kernel; {whole}",
+            "memory": whole if sys.platform == "darwin" else f"each process, by the kernel; {whole}",
             "processes": whole,
             "disk": "each file",
             "interpreter": _stage.interpreter(),
