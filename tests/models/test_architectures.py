@@ -118,7 +118,7 @@ def test_a_gguf_file_that_finds_no_space_is_told(models: Path, tmp_path: Path) -
 def test_a_model_of_a_hub_answers(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models / "llama", tmp_path / "hub" / "maker" / "tiny-llama")
     with Hub(tmp_path / "hub") as hub:
-        environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+        environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
         pull = [sys.executable, "-m", "smallenough", "models", "--pull", "huggingface:maker/tiny-llama"]
         subprocess.run(pull, env=environment, check=True)
     source = (

@@ -77,12 +77,12 @@ def write_gguf(model: Any, words: Any, path: Path) -> None:
     out.add_layer_norm_rms_eps(config.rms_norm_eps)
     out.add_rope_freq_base(config.rope_parameters["rope_theta"])
     out.add_file_type(gguf.LlamaFileType.ALL_F32)
-    tokens = sorted(words.get_vocab(), key=words.get_vocab().__getitem__)
+    tokens = [*sorted(words.get_vocab(), key=words.get_vocab().__getitem__), "ZZ"]
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("qwen2")
     out.add_token_list(tokens)
     out.add_token_types([gguf.TokenType.CONTROL if len(token) > 1 else gguf.TokenType.NORMAL for token in tokens])
-    out.add_token_merges(["t h"])
+    out.add_token_merges(["Z Z"])  # there has to be one
     out.add_eos_token_id(config.eos_token_id)
     names = gguf.get_tensor_name_map(kind, config.num_hidden_layers)
     for name, weights in model.state_dict().items():
