@@ -25,6 +25,7 @@ from smallenough.records import Json, Sampling, Suite
 from smallenough.sessions import experiment
 from smallenough.sessions.compare import Compared, compare_sessions
 from smallenough.sessions.experiment import SessionResult
+from smallenough.sessions.places import store_in_force
 from smallenough.sessions.prepare import Settings, Wish, prepare
 from smallenough.sessions.suites import open_suite
 from smallenough.tasks.select import select
@@ -43,7 +44,8 @@ class ExperimentRunner:
         suite: a suite, the name of one (`basics`, `humaneval`, an imported one), or a file of tasks.
         settings: how to run: experiment, repeats, seed, concurrency, sandbox, servers, …
         limit: so many tasks at most, spread evenly over the categories; None: all.
-        store: where to track; None: as everywhere, by `MLFLOW_TRACKING_URI`, else `mlruns/` in this folder.
+        store: where to track; None: as everywhere, by `MLFLOW_TRACKING_URI`, else config/experiment_config.yaml, else
+            `mlruns/` in this folder.
         progress: whether progress is shown on standard error.
 
     Attributes:
@@ -64,7 +66,8 @@ class ExperimentRunner:
         store: Store | str | Path | None = None,
         progress: bool = True,
     ) -> None:
-        self.store = store if isinstance(store, Store) else Store.resolve(None, Path(store) if store else None)
+        named = Store.resolve(None, Path(store)) if isinstance(store, str | Path) else store
+        self.store = named or store_in_force()
         self.settings = settings or Settings()
         given = suite if isinstance(suite, Suite) else open_suite(suite, self.store)
         self.suite = select(given, limit=limit)

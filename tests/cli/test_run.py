@@ -183,7 +183,10 @@ def test_everything_that_is_wrong_is_told_at_once(
 
 @pytest.mark.parametrize(
     ("verb", "said"),
-    [("sesions", "unknown command 'sesions'; did you mean 'sessions'?"), ("qqq", "known: compare, doctor, flush")],
+    [
+        ("sesions", "unknown command 'sesions'; did you mean 'sessions'?"),
+        ("qqq", "known: compare, config, doctor, flush"),
+    ],
 )
 def test_an_unknown_command_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str], verb: str, said: str) -> None:
     done = call(capsys, verb)
@@ -250,11 +253,23 @@ def test_a_strategy_for_no_arm_and_a_url_for_no_server_are_refused(run: Any, tmp
     [
         ("models: [{name: tiny}]\nrepeat: 2\n", "repeat: unknown key; did you mean 'repeats'?"),
         ("models: [{name: tiny, temprature: 1}]\n", "models.0.temprature: unknown key; did you mean 'temperature'?"),
-        ("models: [{name: tiny, temperature: hot}]\n", "models.0.temperature: Input should be a valid number"),
+        (
+            "models: [{name: tiny, temperature: hot}]\n",
+            "line 1: models.0.temperature: should be a valid number, and is 'hot'",
+        ),
         ("models: [{name: tiny}]\nweights: {latancy: 1}\n", "weight 'latancy'; did you mean 'latency'?"),
-        ("models: [{name: tiny}]\nweights: {latency: -1}\n", "the efficiency weight latency is -1.0"),
-        ("models: [{name: tiny}]\nfail_on_error: -3\n", "fail_on_error: Input should be greater than or equal to 0"),
-        ("models: [{name: tiny}]\nfail_on_error: .inf\n", "fail_on_error: Input should be a finite number"),
+        (
+            "models: [{name: tiny}]\nweights: {latency: -1}\n",
+            "line 2: weights.latency: should be greater than or equal to 0, and is -1",
+        ),
+        (
+            "models: [{name: tiny}]\nfail_on_error: -3\n",
+            "fail_on_error: should be greater than or equal to 0, and is -3",
+        ),
+        (
+            "models: [{name: tiny}]\nfail_on_error: .inf\n",
+            "line 2: fail_on_error: should be a finite number, and is inf",
+        ),
         ("models: [", "line 1, column"),
         ("- tiny\n", "expected keys such as 'models:' at the top"),
     ],

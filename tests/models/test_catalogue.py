@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from smallenough.errors import InputError
-from smallenough.models.catalogue import class_as, defaults_for, entries, load, lookup
+from smallenough.models.catalogue import catalogue_schema, class_as, defaults_for, entries, load, lookup, own
 from smallenough.records import ModelInfo, Sampling
 
 LARGE, SMALL = Sampling(0.1, 0.95, 2048), Sampling(0.1, 0.9, 1024)
@@ -70,7 +70,7 @@ def test_an_unknown_model_is_classed_by_its_parameters(
     parameters: int | None, size_class: str, said: str | None, sampling: Sampling
 ) -> None:
     entry = defaults_for("new:1", ModelInfo("new:1", "other", parameters=parameters))
-    assert (entry.name, entry.provider, entry.size_class, entry.parameters) == ("new:1", "other", size_class, said)
+    assert (entry.name, entry.provider, entry.size_class, entry.size) == ("new:1", "other", size_class, said)
     assert entry.defaults == sampling
 
 
@@ -79,7 +79,7 @@ def test_a_known_model_keeps_its_class_whatever_its_size() -> None:
 
 
 GOOD = """
-- {name: a, provider: ollama, size_class: small, parameters: 1B, description: d, strengths: s,
+- {name: a, provider: ollama, size_class: small, size: 1B, description: d, strengths: s,
    sampling: {temperature: 0.1, max_tokens: 10, top_p: 0.9}}
 """
 
@@ -89,18 +89,19 @@ GOOD = """
     [
         (
             GOOD.replace("size_class: small", "size_class: tiny"),
-            r"\.yaml: a\.size_class: .*'large', 'small' or 'base'",
+            r"\.yaml, line 2: 0\.size_class: should be 'large', 'small' or 'base', and is 'tiny'",
         ),
         (
             GOOD.replace("max_tokens: 10", "max_tokens: 0"),
-            r"\.yaml: a\.sampling\.max_tokens: .*greater than 0",
+            r"\.yaml, line 3: 0\.sampling\.max_tokens: should be greater than 0, and is 0",
         ),
-        (GOOD.replace("strengths", "strenghts"), r"a\.strengths: Field required\n.*a\.strenghts: Extra inputs"),
-        (GOOD.replace("name: a, ", ""), r"entry 1\.name: Field required"),
-        (GOOD.replace("{name: a", "{aliases: [a], name: a"), "named twice: a; keep one"),
-        (GOOD + GOOD, "named twice: a; keep one"),
-        ("name: [", r"catalogue\.yaml: not YAML: .*line 1, column 8"),
-        ("name: a", "the whole file: Input should be a valid list"),
+        (GOOD.replace("strengths", "strenghts"), r"line 2: 0\.strenghts: unknown key; did you mean 'strengths'\?"),
+        (GOOD.replace("name: a, ", ""), r"line 2: 0\.name: is missing; give it"),
+        (GOOD.replace("{name: a", "{aliases: [a], name: a"), "line 2: 'a' is named twice; keep one"),
+        (GOOD + GOOD, "line 5: 'a' is named twice; keep one"),
+        ("name: [", r"catalogue\.yaml, line 1, column 8"),
+        ("name: a", "line 1: expected a list, whose entries begin with '- name:' at the top, and found keys"),
+        (GOOD.replace("1B", "one"), r"line 2: 0\.size: String should match pattern .*, and is 'one'"),
     ],
 )
 def test_a_fault_names_file_and_key(tmp_path: Path, text: str, words: str) -> None:
@@ -111,5 +112,44 @@ def test_a_fault_names_file_and_key(tmp_path: Path, text: str, words: str) -> No
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.yaml: can't be read: No such file"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: No such file"):
         load(tmp_path / "nowhere.yaml")
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own file of models."""
+    monkeypatch.setenv("SMALLENOUGH_MODELS", str(tmp_path / "models.yaml"))
+    return tmp_path / "models.yaml"
+
+
+def test_a_user_s_own_entry_goes_before_one_of_the_same_name(mine: Path) -> None:
+    before = defaults_for("mistral")
+    mine.write_text(
+        "- {name: mistral, size: 7B, sampling: {temperature: 0.7}}\n- {name: fast, reference: smollm2:135m}"
+    )
+    entry = defaults_for("mistral")
+    assert (entry.size_class, entry.sampling.temperature, entry.sampling.max_tokens) == ("large", 0.7, 1024)
+    assert (entry == before, lookup("smollm2:135m") is not None) == (False, True)
+    assert [one.name for one in entries()][:2] == ["mistral", "fast"]
+    fast = own("fast")
+    assert fast
+    assert (fast.provider, fast.reference, fast.size_class, own("smollm2:135m")) == (
+        "ollama",
+        "smollm2:135m",
+        "small",
+        None,
+    )
+    mine.write_text("")
+    assert (own("fast"), defaults_for("mistral")) == (None, before)
+
+
+def test_a_fault_in_the_user_s_file_is_told(mine: Path) -> None:
+    mine.write_text("- name: fast\n  tempreature: 1")
+    with pytest.raises(InputError, match=r"models\.yaml, line 2: 0\.tempreature: unknown key; known: name, aliases"):
+        own("fast")
+
+
+def test_the_schema_of_a_file_of_models_tells_what_each_key_is() -> None:
+    entry = catalogue_schema()["$defs"]["CatalogueEntry"]["properties"]
+    assert entry["reference"]["description"] == "As the provider calls it; by default the name."

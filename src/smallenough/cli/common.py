@@ -21,13 +21,11 @@ def store_options(command: _Command) -> _Command:
     command = click.option(
         "--store",
         type=click.Path(path_type=Path, file_okay=False),
-        envvar="SMALLENOUGH_STORE",
-        help="Folder of the local store and of all journals.  [default: mlruns]",
+        help="Folder of the local store and of all journals.  [default: SMALLENOUGH_STORE, else mlruns]",
     )(command)
     return click.option(
         "--tracking-uri",
-        envvar="MLFLOW_TRACKING_URI",
-        help="MLflow tracking URI.  [default: SQLite in the local store]",
+        help="MLflow tracking URI.  [default: MLFLOW_TRACKING_URI, else SQLite in the local store]",
     )(command)
 
 
@@ -38,9 +36,13 @@ def json_option(command: _Command) -> _Command:
 
 def open_store(store: Path | None, tracking_uri: str | None) -> Store:
     """The store in force; tells how it was chosen where that needs telling."""
-    from smallenough.tracking.store import Store
+    from smallenough.sessions.places import store_in_force
 
-    found = Store.resolve(tracking_uri or None, store)
+    return told_store(store_in_force(store, tracking_uri or None))
+
+
+def told_store(found: Store) -> Store:
+    """The same store; tells how it was chosen where that needs telling."""
     if found.notice:
         click.echo(f"note: {found.notice}", err=True)
     return found

@@ -27,6 +27,8 @@ _COMMANDS = {
     "compare": "Compare the arms of sessions.",
     "flush": "Write to MLflow what a session could not write while it ran.",
     "tasks": "List, show, import and export tasks.",
+    "config": "Show what is in force and where it came from; check an experiment file.",
+    "init": "Write commented files of settings to start from.",
     "models": "List models: what is there, what is missing, how to get it.",
     "doctor": "Check every part, and say how to mend what is broken.",
     "ui": "Open MLflow's UI on the right store.",

@@ -145,7 +145,7 @@ def _show_missing(lacking: Sequence[CatalogueEntry], urls: Sequence[str]) -> Non
     click.echo("\nin the catalogue, and not there:")
     where = "".join(f" --url {url}" for url in urls)
     rows = [
-        (entry.name, entry.parameters or "-", entry.size_class, f"smallenough models{where} --pull {entry.name}")
+        (entry.name, entry.size or "-", entry.size_class, f"smallenough models{where} --pull {entry.name}")
         for entry in lacking
     ]
     print_table(("model", "parameters", "class", "get it with"), rows, right=("parameters",))
@@ -162,7 +162,7 @@ def _show_engine(engine: EngineState) -> None:
     rows = [
         (
             model.name,
-            model.entry.parameters or "-",
+            model.entry.size or "-",
             _size(model.entry.weights.download if model.entry.weights else None),
             "yes" if model.ready else f"smallenough models --pull {model.name}",
         )
@@ -179,7 +179,7 @@ def _engine_values(engine: EngineState) -> dict[str, Any]:
             {
                 "name": model.name,
                 "ready": model.ready,
-                **model.entry.model_dump(include={"parameters", "description", "size_class"}),
+                **model.entry.model_dump(include={"size", "description", "size_class"}),
                 "download_bytes": weights.download,
                 "disk_bytes": weights.converted,
                 "licence": weights.licence,

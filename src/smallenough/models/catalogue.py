@@ -1,18 +1,22 @@
 """Defaults for the models that people use: their class of size, how they are sampled, what they are good at.
 
-The values stand in `catalogue.yaml` beside this file. They are what an experiment starts from where its own
-configuration says nothing; an unknown model is classed by its count of parameters.
+The values stand in `catalogue.yaml` beside this file, and in a user's own `config/models.yaml`, which goes before it.
+They are what an experiment starts from where its own configuration says nothing; an unknown model is classed by its
+count of parameters.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import os
+from collections.abc import Mapping
+from datetime import date
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from smallenough.config import read_yaml, told
 from smallenough.errors import InputError
 from smallenough.records import ModelInfo, Sampling, SizeClass
 
@@ -27,9 +31,9 @@ class SamplingDefaults(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    temperature: float = Field(ge=0, le=2)
-    max_tokens: int = Field(gt=0)
-    top_p: float = Field(gt=0, le=1)
+    temperature: float = Field(default=0.1, ge=0, le=2)
+    max_tokens: int = Field(default=1024, gt=0)
+    top_p: float = Field(default=0.9, gt=0, le=1)
     stop: tuple[str, ...] = ()
     """Where an answer ends, for a model that would go on."""
 
@@ -81,23 +85,59 @@ class PackagedWeights(BaseModel):
         return self.download + sum(package.unpacked for package in self.packages) + self.converted
 
 
+class Price(BaseModel):
+    """What a hosted model costs, for a million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    input: float = Field(ge=0, allow_inf_nan=False)
+    """Of a prompt."""
+    output: float = Field(ge=0, allow_inf_nan=False)
+    """Of an answer, reasoning included."""
+    currency: str = "USD"
+    as_of: date | None = None
+    """The day of which the price is."""
+
+
 class CatalogueEntry(BaseModel):
     """One model, or all tags of a name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     name: str = Field(min_length=1)
+    """As it is called here."""
     aliases: tuple[str, ...] = ()
     """Other names of the very same model."""
-    provider: str = Field(min_length=1)
-    size_class: SizeClass
-    parameters: str | None = Field(pattern=r"^[0-9.]+[MB]$")
-    """As people say it: `7B`, of the tag that the bare name means; None: not known."""
-    description: str
-    sampling: SamplingDefaults
-    strengths: str
+    provider: str = Field(default="ollama", min_length=1)
+    """Who runs it: `ollama`, `huggingface`, or another that is installed."""
+    reference: str = ""
+    """As the provider calls it; by default the name."""
+    size: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)?[MB]$")
+    """Its parameters as people say it: `7B`, of the tag that the bare name means."""
+    size_class: SizeClass = "small"
+    """Which prompt templates it gets: `small`, `large`, or `base` for one that follows no instructions; by default
+    `large` from 3B on."""
+    description: str = ""
+    quantization: str | None = None
+    """As the provider tells it; a model that turns out to have another is refused."""
+    sampling: SamplingDefaults = SamplingDefaults()
+    """How it is sampled where an experiment does not say; by default by its class."""
+    strengths: str = ""
+    price: Price | None = None
+    """Of a hosted model."""
     weights: PackagedWeights | None = None
-    """Where the embedded engine gets it; None: it does not."""
+    """Where the embedded engine gets it; by default it does not."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_size(cls, values: Any) -> Any:
+        """Fills in what follows from the size."""
+        if not isinstance(values, Mapping):
+            return values
+        size = values.get("size")
+        large = isinstance(size, str) and (_count(size) or 0) >= LARGE_FROM
+        filled = {"size_class": "large" if large else "small", **values}
+        return {"sampling": _LARGE if filled["size_class"] == "large" else _SMALL, **filled}
 
     @property
     def defaults(self) -> Sampling:
@@ -108,12 +148,17 @@ class CatalogueEntry(BaseModel):
 
 
 _LARGE = SamplingDefaults(temperature=0.1, max_tokens=2048, top_p=0.95)
-_SMALL = SamplingDefaults(temperature=0.1, max_tokens=1024, top_p=0.9)
+_SMALL = SamplingDefaults()
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
-    """All models of the catalogue that comes with smallenough, in its file's order."""
+    """All models of the catalogue: the user's own, then those that come with smallenough."""
     return tuple(dict.fromkeys(_catalogue().values()))
+
+
+def own(name: str) -> CatalogueEntry | None:
+    """The user's own entry of that very name; None: there is none."""
+    return _own(*_stamp()).get(name)
 
 
 def packaged(name: str) -> CatalogueEntry | None:
@@ -155,7 +200,7 @@ def defaults_for(name: str, info: ModelInfo | None = None) -> CatalogueEntry:
         name=name,
         provider=info.provider if info else "ollama",
         size_class="large" if large else "small",
-        parameters=None if parameters is None else _said(parameters),
+        size=None if parameters is None else _said(parameters),
         description="Not in the catalogue.",
         sampling=_LARGE if large else _SMALL,
         strengths="Not known.",
@@ -174,36 +219,58 @@ def load(path: Path) -> dict[str, CatalogueEntry]:
     Raises:
         InputError: it can't be read, or something in it is not as it should be; names each place.
     """
+    located = read_yaml(path, tuple)
     try:
-        values: Any = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    try:
-        found = TypeAdapter(list[CatalogueEntry]).validate_python(values)
+        found = _entries.validate_python(located.values)
     except ValidationError as error:
-        faults = (f"{path}: {_place(values, fault['loc'])}: {fault['msg']}" for fault in error.errors())
-        raise InputError("\n".join(faults)) from error
-    names = [name for entry in found for name in (entry.name, *entry.aliases)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path}: named twice: {', '.join(twice)}; keep one entry of each")
-    return {name: entry for entry in found for name in (entry.name, *entry.aliases)}
+        raise InputError("\n".join(told(error, located, CatalogueEntry))) from error
+    known: dict[str, CatalogueEntry] = {}
+    faults = []
+    for number, entry in enumerate(found):
+        for name in (entry.name, *entry.aliases):
+            if name in known:
+                faults.append(f"{located.origin((number, 'name'))}: {name!r} is named twice; keep one entry of it")
+            known[name] = entry
+    if faults:
+        raise InputError("\n".join(faults))
+    return known
+
+
+def catalogue_schema() -> dict[str, Any]:
+    """The JSON schema of a catalogue file."""
+    return _entries.json_schema()
+
+
+_entries = TypeAdapter(list[CatalogueEntry])
+
+
+def _catalogue() -> dict[str, CatalogueEntry]:
+    mine = _own(*_stamp())
+    return {**mine, **{name: entry for name, entry in _packaged().items() if name not in mine}}
 
 
 @cache
-def _catalogue() -> dict[str, CatalogueEntry]:
+def _packaged() -> dict[str, CatalogueEntry]:
     return load(_FILE)
 
 
-def _place(values: Any, location: tuple[int | str, ...]) -> str:
-    """Where in the file an error is: by the entry's name where it has one, else by its number from 1."""
-    if not location:
-        return "the whole file"
-    entry = values[location[0]]
-    name = entry.get("name") if isinstance(entry, dict) else None
-    return ".".join([str(name or f"entry {int(location[0]) + 1}"), *map(str, location[1:])])
+def _stamp() -> tuple[Path, int]:
+    """The user's own file, and when it was written; 0: it is not there."""
+    path = Path(os.environ.get("SMALLENOUGH_MODELS", "config/models.yaml")).absolute()
+    return path, path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@lru_cache(maxsize=4)
+def _own(path: Path, written: int) -> dict[str, CatalogueEntry]:
+    return load(path) if written else {}
+
+
+def _count(size: str) -> float | None:
+    """How many parameters `135M` or `7B` are; None: it is not of that form."""
+    try:
+        return float(size[:-1]) * {"M": 1e6, "B": 1e9}[size[-1:]]
+    except (ValueError, KeyError):
+        return None
 
 
 def _said(parameters: int) -> str:

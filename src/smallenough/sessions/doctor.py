@@ -19,7 +19,7 @@ from smallenough.errors import JournalError, SmallenoughError
 from smallenough.models.conversion import cache_folder
 from smallenough.records import Json, Limits, Program
 from smallenough.sessions.embedded import engine_state
-from smallenough.sessions.places import check_writable, existing
+from smallenough.sessions.places import check_writable, existing, store_in_force
 from smallenough.sessions.prepare import make_sandbox
 from smallenough.sessions.servers import server_states
 from smallenough.tracking.store import Store
@@ -62,9 +62,9 @@ class Patient:
         """The store in force.
 
         Raises:
-            InputError: the tracking URI is of no kind that MLflow can track to.
+            InputError: the tracking URI is of no kind that MLflow can track to, or the file of settings is damaged.
         """
-        return Store.resolve(self.tracking_uri, self.store)
+        return store_in_force(self.store, self.tracking_uri)
 
 
 Check: TypeAlias = Callable[[Patient], Iterator[Finding]]

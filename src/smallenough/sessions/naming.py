@@ -9,10 +9,10 @@ from smallenough.records import Arm, Json
 
 
 def arm_name(model: str, provider: str, strategy: str, options: Mapping[str, Json]) -> str:
-    """`MODEL STRATEGY OPTION=VALUE,…`, with the options that were given."""
+    """`MODEL STRATEGY OPTION=VALUE,…`, with the options that were given; no provider is named where it is empty."""
     told = ",".join(f"{name}={_short(value)}" for name, value in options.items())
     # Two providers may have a model of the same name.
-    shown = model if provider.partition(":")[0] in ("ollama", "replay") else f"{provider}:{model}"
+    shown = model if provider.partition(":")[0] in ("", "ollama", "replay") else f"{provider}:{model}"
     return f"{shown} {strategy}" + (f" {told}" if told else "")
 
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from smallenough.config import Value, in_force, load_config
 from smallenough.errors import JournalError
 from smallenough.tracking.store import Store
+
+
+def store_of(force: Mapping[str, Value]) -> Store:
+    """The store that settings in force name."""
+    uri, folder = force["tracking.uri"].value, force["tracking.store"].value
+    return Store.resolve(uri or None, Path(folder) if folder else None)
+
+
+def store_in_force(folder: Path | None = None, uri: str | None = None) -> Store:
+    """The store that is named here, else by the environment, else by config/experiment_config.yaml, else `mlruns`.
+
+    Raises:
+        InputError: that file, or the tracking URI, is not as it should be.
+    """
+    return store_of(in_force(load_config(), {"store": folder, "tracking_uri": uri}, os.environ))
 
 
 def check_writable(store: Store) -> None:

@@ -9,14 +9,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from smallenough import plugins
 from smallenough.errors import InfrastructureError, InputError, ModelNotFound, ModelUnavailable
 from smallenough.events import Plan
 from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.models.balanced import BalancedClient
-from smallenough.models.catalogue import class_as, defaults_for
+from smallenough.models.catalogue import class_as, defaults_for, own
 from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
@@ -25,6 +25,9 @@ from smallenough.sessions.naming import arm_name, distinct_names
 
 _T = TypeVar("_T")
 
+Specs: TypeAlias = tuple[tuple[str, Mapping[str, Json]], ...]
+"""Strategies, each with its options."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -32,13 +35,15 @@ class Wish:
 
     model: str
     """`NAME` (Ollama's) or `PROVIDER:NAME`."""
-    strategies: tuple[tuple[str, Mapping[str, Json]], ...]
-    """Each gives an arm: the strategy's name and its options."""
+    strategies: Specs
+    """Each gives an arm."""
     size_class: SizeClass | None = None
     """None: by the catalogue, or by the number of parameters."""
     sampling: Sampling = field(default_factory=Sampling)
     """What shall differ from the model's defaults."""
     baseline: bool = False
+    origin: str = ""
+    """Where it was said, as file and line; empty: where no file was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Settings:
     urls: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     fail_on_error: float | None = None
+    sample_interval: float = 0.1
+    prices: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,22 +94,31 @@ class Faults:
     """Collects what is wrong, so that it can all be said at once."""
 
     found: list[InputError | InfrastructureError] = field(default_factory=list)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where a setting was said, by its name; empty, or no entry: there is nothing to tell."""
 
-    def catch(self, work: Callable[[], _T]) -> _T | None:
+    def catch(self, work: Callable[[], _T], origin: str = "") -> _T | None:
         """What `work` returns, or None where it fails with a fault that is noted.
 
         A model that is not there is a wrong name like any other, as long as nothing has begun.
+
+        Args:
+            work: what may fail.
+            origin: where that was said which it works on, as file and line.
         """
         try:
             return work()
         except ModelNotFound as error:
-            self.note(InputError(str(error)))
+            self.note(InputError(str(error)), origin)
         except (InputError, InfrastructureError) as error:
-            self.note(error)
+            self.note(error, origin)
         return None
 
-    def note(self, error: InputError | InfrastructureError) -> None:
+    def note(self, error: InputError | InfrastructureError, origin: str = "") -> None:
         """Adds a fault that is not known yet."""
+        if origin:
+            kind = InputError if isinstance(error, InputError) else type(error)
+            error = kind("\n".join(f"{origin}: {line}" for line in str(error).splitlines()))
         if str(error) not in [str(known) for known in self.found]:
             self.found.append(error)
 
@@ -120,9 +136,11 @@ class Faults:
 def split_model(name: str) -> tuple[str, str]:
     """Provider and name of a model: a bare name is Ollama's.
 
-    `PROVIDER:NAME` names another provider's; `replay:FILE` and `replay:FILE#NAME` a recorded model's, whose provider
-    is `replay:FILE`.
+    A name of the user's own, in config/models.yaml, stands for what that says. `PROVIDER:NAME` names another
+    provider's; `replay:FILE` and `replay:FILE#NAME` a recorded model's, whose provider is `replay:FILE`.
     """
+    if entry := own(name):
+        return entry.provider, entry.reference or entry.name
     kind, colon, rest = name.partition(":")
     if not colon or kind not in plugins.names("models"):
         return "ollama", name
@@ -179,15 +197,16 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
     faults = faults or Faults()
     if not wishes:
         faults.note(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
-    faults.catch(partial(check_settings, settings))
-    faults.catch(partial(EfficiencyWeights.of, settings.weights))
-    sandbox = faults.catch(lambda: make_sandbox(settings.sandbox))
+    check_wanted(wishes, settings, faults)
+    sandbox = faults.catch(lambda: make_sandbox(settings.sandbox), faults.origins.get("sandbox", ""))
     clients: dict[str, ModelClient] = {}
     found: list[_Found] = []
     for wish in wishes:
         provider, _ = split_model(wish.model)
-        if provider not in clients and (client := faults.catch(partial(make_client, provider, settings.urls))):
-            clients[provider] = client
+        if provider not in clients:
+            origin = faults.origins.get("urls", "") if provider == "ollama" else wish.origin
+            if client := faults.catch(partial(make_client, provider, settings.urls), origin):
+                clients[provider] = client
         found += _look_up(wish, suite, clients.get(provider), faults)
     faults.report()
     assert sandbox is not None
@@ -203,6 +222,16 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
         prompts={name: one.prompts for name, one in by_name.items()},
         further={name: one.further for name, one in by_name.items() if one.further},
     )
+
+
+def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> None:
+    """Sees what can be seen without asking a model's server: settings, names, and the options of strategies."""
+    faults.catch(partial(check_settings, settings))
+    faults.catch(partial(EfficiencyWeights.of, settings.weights), faults.origins.get("weights", ""))
+    faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
+    for wish in wishes:
+        for strategy, options in wish.strategies:
+            faults.catch(partial(strategy_options, strategy, options), wish.origin)
 
 
 def check_settings(settings: Settings) -> None:
@@ -254,26 +283,44 @@ class _Found:
 def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults: Faults) -> list[_Found]:
     """The arms that a wish comes to, as far as nothing is wrong with them."""
     provider, name = split_model(wish.model)
-    info = faults.catch(lambda: client.describe(name)) if client else None
+    info = faults.catch(partial(_described, wish.model, name, client), wish.origin) if client else None
     found = []
     for strategy, options in wish.strategies:
-        known = faults.catch(partial(strategy_options, strategy, options))
+        known = faults.catch(partial(strategy_options, strategy, options), wish.origin)
         if client is None or info is None or known is None:
             continue
         arm = _arm(wish, provider, info, strategy, options)
-        further = faults.catch(partial(further_models, arm, client))
-        prompts = faults.catch(partial(load_prompts, arm, suite)) if suite else None
+        further = faults.catch(partial(further_models, arm, client), wish.origin)
+        prompts = faults.catch(partial(load_prompts, arm, suite), wish.origin) if suite else None
         if prompts is not None and further is not None:
             found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further))
     return found
 
 
+def _described(called: str, name: str, client: ModelClient) -> ModelInfo:
+    """What is known of a model.
+
+    Raises:
+        ModelNotFound: it is not there.
+        InputError: it is not what the user's own entry says.
+    """
+    info, entry = client.describe(name), own(called)
+    if entry and entry.quantization and info.quantization and entry.quantization != info.quantization:
+        raise InputError(
+            f"{called}: config/models.yaml says that it is {entry.quantization}, and it is {info.quantization}; name"
+            " the right reference, or mend its quantization"
+        )
+    return info
+
+
 def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
-    model = info.name
-    defaults = defaults_for(model, info)
+    entry = own(wish.model)
+    defaults = entry or defaults_for(info.name, info)
     return Arm(
-        name=arm_name(model, provider, strategy, options),
-        model=model,
+        name=arm_name(entry.name, "ollama", strategy, options)
+        if entry
+        else arm_name(info.name, provider, strategy, options),
+        model=info.name,
         strategy=strategy,
         options=options,
         sampling=wish.sampling.over(defaults.defaults),

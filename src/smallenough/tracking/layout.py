@@ -75,6 +75,7 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         "timeout_seconds": plan.timeout,
         **{f"efficiency_{name}": value for name, value in asdict(EfficiencyWeights.of(plan.weights)).items()},
         "sample_interval_seconds": plan.sample_interval,
+        **{f"price_{name}": value for name, value in plan.prices.items()},
         "urls": ",".join(plan.urls),
         **started.provenance,
     }

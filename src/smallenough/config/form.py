@@ -1,0 +1,201 @@
+"""The form of an experiment file: every key, its type, its bounds, its default and what it means.
+
+The text under each field is also what an editor shows (`smallenough config schema`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from smallenough.records import SizeClass
+
+Count = Annotated[int, Field(gt=0)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _several(value: Any) -> Any:
+    """One value stands for a list of it."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+class Part(BaseModel):
+    """Keys that belong together; others are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, values: Any) -> Any:
+        """A key under which everything is commented out says nothing."""
+        return {} if values is None else values
+
+
+class ExperimentPart(Part):
+    """What the experiment is called."""
+
+    name: Annotated[str, Field(min_length=1)] = "smallenough"
+    """Name of the MLflow experiment."""
+
+
+class SuitePart(Part):
+    """Where the tasks come from."""
+
+    source: Annotated[str, Field(min_length=1)] = "basics"
+    """A task source (`basics`, `mbpp`, `humaneval`, `jsonl`), or the name of an imported suite."""
+    path: Annotated[Path, Field(strict=False)] | None = None
+    """The file or folder of a source that reads one."""
+    ids: str | None = None
+    """The tasks to take, as `11-510` or `1,5,7-9`."""
+    protocol: Literal["split", "standard"] | None = None
+    """Whether tests that a suite shows are split into public and hidden ones, or all are shown and score."""
+    categories: tuple[str, ...] = ()
+    """Only these categories."""
+    limit: Count | None = None
+    """So many tasks at most, spread evenly over the categories."""
+
+
+class SamplingPart(Part):
+    """How a model is sampled; what is not said is the model's default."""
+
+    temperature: Temperature | None = None
+    """0 is greedy."""
+    top_p: Share | None = None
+    """The share of the likeliest tokens that is drawn from."""
+    max_tokens: Count | None = None
+    """The longest answer."""
+    context: Count | None = None
+    """Tokens of context to load the model with."""
+
+
+class ModelPart(SamplingPart):
+    """A model to compare, with each of the strategies."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """`NAME` (of config/models.yaml, else Ollama's) or `PROVIDER:NAME`."""
+    size_class: SizeClass | None = None
+    """Which prompt templates it gets; by default the catalogue's, else by its number of parameters."""
+    strategies: tuple[str, ...] | None = None
+    """In place of the experiment's."""
+    baseline: bool = False
+    """Whether its first arm is what the others are compared with."""
+
+
+class ArmPart(SamplingPart):
+    """One arm, said whole."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """As a model's `name`."""
+    strategy: str = "single"
+    """As on the command line: `NAME` or `NAME:KEY=VALUE,…`."""
+    size_class: SizeClass | None = None
+    """As a model's."""
+    baseline: bool = False
+    """Whether it is what the others are compared with."""
+
+
+class LimitsPart(Part):
+    """What an answer's program may use, in the sandbox."""
+
+    cpu_seconds: Seconds = 10.0
+    """Processor time."""
+    wall_seconds: Seconds = 20.0
+    """From when it runs."""
+    memory_megabytes: Count = 512
+    """Of 2^20 bytes."""
+    processes: Count = 16
+    """Processes and threads at the same time."""
+    output_kilobytes: Count = 1024
+    """Of 2^10 bytes: standard output and standard error, each."""
+    disk_megabytes: Count = 32
+    """Of 2^20 bytes: everything in the private temporary folder."""
+
+
+class PricesPart(Part):
+    """What this machine costs, to tell costs in money."""
+
+    per_kwh: Amount | None = None
+    """A kilowatt-hour of the energy that is measured."""
+    per_machine_hour: Amount | None = None
+    """An hour of the machine."""
+    currency: str = ""
+    """As it shall be shown: `EUR`."""
+    as_of: date | None = None
+    """The day of which the prices are."""
+
+
+class TrackingPart(Part):
+    """Where results go."""
+
+    uri: str | None = None
+    """MLflow tracking URI; by default SQLite in the local store."""
+    store: Annotated[Path, Field(strict=False)] | None = None
+    """Folder of the local store and of all journals; by default `mlruns`."""
+
+
+class DashboardPart(Part):
+    """The dashboard."""
+
+    refresh_interval: Seconds = 5
+    """Seconds between two looks."""
+    max_history: Count = 100
+    """Points that a chart shows."""
+
+
+class MonitoringPart(Part):
+    """How resources are watched."""
+
+    sample_interval: Annotated[float, Field(ge=0.02, le=10)] = 0.1
+    """Seconds between two readings of what the model's processes use."""
+    dashboard: DashboardPart = DashboardPart()
+
+
+class ValidationPart(Part):
+    """What answers to free questions are scored by."""
+
+    metrics: tuple[str, ...] = ()
+
+
+class ExperimentFile(Part):
+    """An experiment: which models, on which tasks, how, and where its results go."""
+
+    experiment: ExperimentPart = ExperimentPart()
+    suite: SuitePart = SuitePart()
+    models: tuple[ModelPart, ...] = ()
+    """The models to compare; each with every strategy and every combination of the parameters."""
+    strategies: Annotated[tuple[str, ...], Field(min_length=1)] = ("single",)
+    """As on the command line: `NAME` or `NAME:KEY=VALUE,…`."""
+    parameters: Mapping[str, Annotated[tuple[Any, ...], BeforeValidator(_several), Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Values to combine: of `temperature`, `top_p`, `max_tokens`, `context`, or of `STRATEGY.OPTION`."""
+    arms: tuple[ArmPart, ...] = ()
+    """Further arms, one by one."""
+    repeats: Count = 1
+    """How often each arm tries each task."""
+    seed: int = 0
+    """Of all sampling."""
+    concurrency: Count | None = None
+    """Requests in flight at the same time; by default one a server."""
+    timeout: Seconds = 300.0
+    """Seconds that one inference may take."""
+    fail_on_error: Amount | None = None
+    """End the session after so many infrastructure failures: below 1 a fraction of all trials, else a count."""
+    urls: tuple[str, ...] = ()
+    """Ollama servers that share the work; by default OLLAMA_HOST, else localhost."""
+    sandbox: Annotated[str, Field(min_length=1)] = "bubblewrap"
+    """Where solutions run: `bubblewrap`, or `subprocess` (limits only, no isolation)."""
+    limits: LimitsPart = LimitsPart()
+    weights: Mapping[str, Amount] = Field(default_factory=dict)
+    """Weights of the efficiency score that differ from the defaults."""
+    prices: PricesPart = PricesPart()
+    tracking: TrackingPart = TrackingPart()
+    monitoring: MonitoringPart = MonitoringPart()
+    validation: ValidationPart = ValidationPart()

@@ -1,0 +1,128 @@
+"""Which value is in force, and where it came from: a flag goes before the environment, that before the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from smallenough.config.faults import told
+from smallenough.config.form import ExperimentFile
+from smallenough.config.located import Located, Place, read_yaml
+from smallenough.errors import InputError
+
+DEFAULT_FILE = Path("config/experiment_config.yaml")
+"""Read where it is there and no other is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting that a flag or the environment can say too."""
+
+    key: str
+    """As in the file, with dots: `experiment.name`."""
+    flag: str = ""
+    """Its option on the command line, as a parameter: `quick_test`."""
+    variable: str = ""
+    """Its environment variable."""
+
+
+SETTINGS = (
+    Setting("experiment.name", "experiment", "MLFLOW_EXPERIMENT_NAME"),
+    Setting("suite.source", "suite"),
+    Setting("suite.categories", "categories"),
+    Setting("suite.limit", "limit"),
+    Setting("repeats", "repeats"),
+    Setting("seed", "seed"),
+    Setting("concurrency", "concurrency"),
+    Setting("timeout", "timeout"),
+    Setting("urls", "urls", "OLLAMA_HOST"),
+    Setting("sandbox", "sandbox"),
+    Setting("tracking.uri", "tracking_uri", "MLFLOW_TRACKING_URI"),
+    Setting("tracking.store", "store", "SMALLENOUGH_STORE"),
+)
+_ARMS = ("models", "strategies", "parameters", "arms")
+"""What arms are made of; not settings of the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """An experiment file, validated; or, where there is none, the defaults."""
+
+    form: ExperimentFile
+    located: Located | None = None
+
+    def origin(self, place: Place) -> str:
+        """File and line of what is at `place`; empty: the file does not say it."""
+        return self.located.origin(place) if self.located and place in self.located.lines else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value in force."""
+
+    value: Any
+    origin: str
+    """A flag, an environment variable, file and line, or `default`."""
+
+    @property
+    def place(self) -> str:
+        """Where to mend it, if that needs telling: a flag's faults name the flag themselves."""
+        return "" if self.origin == "default" or self.origin.startswith("--") else self.origin
+
+
+def load_config(path: Path | None = None) -> Config:
+    """The experiment that a file describes.
+
+    Args:
+        path: the file; None: `config/experiment_config.yaml`, if it is there.
+
+    Raises:
+        InputError: the file can't be read, is not YAML, or holds what is not understood; names every place.
+    """
+    if path is None and not DEFAULT_FILE.is_file():
+        return Config(ExperimentFile())
+    located = read_yaml(path or DEFAULT_FILE)
+    try:
+        return Config(ExperimentFile.model_validate(located.values), located)
+    except ValidationError as error:
+        raise InputError("\n".join(told(error, located, ExperimentFile))) from error
+
+
+def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Value]:
+    """Every setting of the whole experiment, by its key.
+
+    Args:
+        config: the file.
+        flags: what was said on the command line, by parameter; None, or nothing: it was not said.
+        environment: the environment's variables.
+    """
+    sources = {setting.key: setting for setting in SETTINGS}
+    found = {}
+    for place, value in _leaves(config.form, ()):
+        key = ".".join(place)
+        setting = sources.get(key, Setting(key))
+        said = flags.get(setting.flag)
+        if said is not None and said != ():
+            found[key] = Value(said, f"--{setting.flag.rstrip('s' if key == 'urls' else '').replace('_', '-')}")
+        elif environment.get(setting.variable):
+            text = environment[setting.variable]
+            found[key] = Value((text,) if isinstance(value, tuple) else text, setting.variable)
+        else:
+            found[key] = Value(value, config.origin(place) or "default")
+    if flags.get("suite"):  # another source than the file's, of which the rest does not speak
+        for key in ("suite.path", "suite.ids", "suite.protocol"):
+            found[key] = Value(None, "--suite")
+    return found
+
+
+def _leaves(part: BaseModel, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, (*place, name))
+        elif place or name not in _ARMS:
+            yield (*place, name), value
