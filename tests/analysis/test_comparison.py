@@ -393,7 +393,7 @@ class TestForms:
         )
         found = json.loads(comparison.to_json())
         assert found["baseline"] == LARGE
-        assert found["prices"] == {"per_kwh": 0.3, "per_machine_hour": None, "currency": ""}
+        assert found["prices"] == {"per_kwh": 0.3, "per_machine_hour": None, "currency": "", "as_of": ""}
         assert found["rows"][0]["against"] is None
         assert found["rows"][1]["against"]["difference"]["pairs"] == 3
         assert found["rows"][1]["totals"]["gpu_percent"] is None

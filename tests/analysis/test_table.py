@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv as csv_reader
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -115,7 +116,8 @@ def test_markdown_is_a_table_with_notes_below() -> None:
 
 
 def test_markdown_without_notes_is_the_table_alone(four: Comparison) -> None:
-    assert four.notes == ()
+    assert four.notes == ("Money is 0.3 EUR a kilowatt-hour and 1 EUR an hour of the machine.",)
+    four = replace(four, notes=())
     assert len(markdown(four).splitlines()) == 2 + 4
     assert len(markdown(four, detailed=True).splitlines()) == 2 + len(table(four, detailed=True).rows)
 

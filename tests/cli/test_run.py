@@ -527,3 +527,43 @@ def test_more_than_an_hour_is_asked_about(run: Any, server: FaultyServer) -> Non
     assert done.code == 2
     assert "give --yes to start it all the same" in done.err
     assert asked(server) == before
+
+
+def test_prices_of_the_file_hold_for_its_session_wherever_it_is_compared(
+    run: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, fresh_store: Path
+) -> None:
+    (tmp_path / "e.yaml").write_text(
+        "models: [{name: tiny}]\nprices: {per_machine_hour: 3600, currency: EUR, as_of: 2026-11-01}\n"
+        "limits: {memory_megabytes: 256}\nmonitoring: {sample_interval: 0.05}"
+    )
+    done = run("--config", tmp_path / "e.yaml", "--task-type", "add", "--json")
+    assert done.code == 0
+    (folder,) = (fresh_store / "journal").iterdir()
+    (plan,) = [event.plan for _, event in journal.read(folder) if event.kind == "session_started"]
+    assert (plan.limits.memory_bytes, plan.sample_interval) == (256 * 2**20, 0.05)
+    for more in ((), ("--tracking-uri", "http://127.0.0.1:9")):  # from MLflow, and from the journal
+        said = call(capsys, "compare", "--store", fresh_store, *more, "--json", "--no-log")
+        told = json.loads(said.out)
+        (row,) = told["rows"]
+        assert row["totals"]["money"] == pytest.approx(row["totals"]["wall_seconds"])
+        assert "Money is 3600 EUR an hour of the machine, as of 2026-11-01." in told["notes"]
+    told = json.loads(call(capsys, "compare", "--store", fresh_store, "--price-per-hour", 7200, "--json").out)
+    assert told["rows"][0]["totals"]["money"] == pytest.approx(2 * told["rows"][0]["totals"]["wall_seconds"])
+
+
+def test_a_model_of_one_s_own_is_called_and_sampled_as_it_says(
+    run: Any, server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models.yaml"
+    models.write_text("- name: fast\n  reference: tiny\n  sampling: {temperature: 0.55}\n  quantization: Q4_0\n")
+    monkeypatch.setenv("SMALLENOUGH_MODELS", str(models))
+    done = run("--model", "fast", "--task-type", "add", "--json")
+    assert done.code == 2
+    assert "fast: config/models.yaml says that it is Q4_0, and it is" in done.err
+    models.write_text("- name: fast\n  reference: tiny\n  sampling: {temperature: 0.55}\n")
+    done = run("--model", "fast", "--task-type", "add", "--json")
+    assert done.code == 0
+    (row,) = json.loads(done.out)["comparison"]["rows"]
+    assert (row["arm"], row["model"]) == ("fast single", "tiny")
+    assert server.state.bodies[-1]["model"] == "tiny:latest"
+    assert server.state.bodies[-1]["options"]["temperature"] == 0.55

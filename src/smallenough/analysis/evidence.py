@@ -29,6 +29,8 @@ class Prices:
     """Money for an hour of wall time."""
     currency: str = ""
     """As it shall be shown (`EUR`)."""
+    as_of: str = ""
+    """The day of which they are; empty: not known."""
 
     def __post_init__(self) -> None:
         given = [price for price in (self.per_kwh, self.per_machine_hour) if price is not None]
@@ -36,6 +38,15 @@ class Prices:
             raise InputError("prices: give per_kwh, per_machine_hour or both")
         if any(not math.isfinite(price) or price < 0 for price in given):
             raise InputError(f"prices must be 0 or more, not {', '.join(map(str, given))}")
+
+    @property
+    def told(self) -> str:
+        """The prices in words."""
+        parts = ((self.per_kwh, "a kilowatt-hour"), (self.per_machine_hour, "an hour of the machine"))
+        said = " and ".join(
+            f"{price:g} {self.currency}".rstrip() + f" {what}" for price, what in parts if price is not None
+        )
+        return said + (f", as of {self.as_of}" if self.as_of else "")
 
     def cost(self, wall_seconds: float | None, energy_joules: float | None) -> float | None:
         """Money for so much time and energy; None where a part that is charged was not measured."""

@@ -166,6 +166,8 @@ def _on_totals(frames: Frames, rows: Sequence[ArmRow], prices: Prices | None) ->
                 f"{_listed(killed)}: killed, and resumed; CPU, memory, energy and time count up to the last sample"
                 " before each kill."
             )
+    if prices:
+        yield f"Money is {prices.told}."
     without = [row.arm for row in rows if row.totals.money is None and row.counts.trials]
     if prices and without:
         yield f"No money is reported for {_listed(without)}: what is charged for was not measured."

@@ -45,7 +45,7 @@ def compare_sessions(
         sessions: which; none: all of the experiment, or the newest.
         experiment: name of an MLflow experiment.
         baseline: the arm to compare with; None: the one that the session names.
-        prices: what a machine's time and energy cost.
+        prices: what a machine's time and energy cost; None: as the sessions were told, if they agree.
         log: whether the comparison is kept in MLflow.
 
     Raises:
@@ -54,7 +54,7 @@ def compare_sessions(
         TrackingError: the store can't be read, and the journals are elsewhere.
     """
     tables = reader.read(store, sessions, experiment)
-    found = Compared(compare(tables.trials, tables.arms, baseline, prices), tables)
+    found = Compared(compare(tables.trials, tables.arms, baseline, prices or _recorded(tables)), tables)
     if log and tables.experiments:
         artifacts = {
             "comparison.json": found.comparison.to_json(),
@@ -63,3 +63,13 @@ def compare_sessions(
         }
         comparison_run.log(store, tables, found.comparison.baseline, artifacts)
     return found
+
+
+def _recorded(tables: Tables) -> Prices | None:
+    """The prices with which all of the sessions were run; None: they were told none, or different ones."""
+    told = [tables.prices.get(session, {}) for session in tables.sessions]
+    first = told[0]
+    if any(other != first for other in told) or not {"per_kwh", "per_machine_hour"} & set(first):
+        return None
+    per_kwh, per_hour = (float(first[name]) if name in first else None for name in ("per_kwh", "per_machine_hour"))
+    return Prices(per_kwh, per_hour, first.get("currency", ""), first.get("as_of", ""))

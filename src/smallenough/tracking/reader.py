@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PAGE = 1000
+_PRICE = "price_"
 _WORDS = {"RUNNING": "running", "FINISHED": "completed", "KILLED": "interrupted", "FAILED": "failed"}
 """What MLflow's words for a run's status mean for a session."""
 
@@ -46,6 +47,8 @@ class Tables:
     """Ids of the experiments that the sessions belong to; empty: read from journals."""
     notes: tuple[str, ...] = ()
     """What a person should know about where this comes from."""
+    prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the machine costs by the sessions' own word, by session, as their parameters say it; without, no entry."""
 
 
 @dataclass
@@ -53,6 +56,12 @@ class _Rows:
     trials: list[pd.DataFrame] = field(default_factory=list)
     attempts: list[pd.DataFrame] = field(default_factory=list)
     arms: list[dict[str, Any]] = field(default_factory=list)
+    prices: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def note_prices(self, session: str, params: Mapping[str, str]) -> None:
+        """Keeps what a session's parameters say of them."""
+        if found := {name[len(_PRICE) :]: value for name, value in params.items() if name.startswith(_PRICE)}:
+            self.prices[session] = found
 
 
 def read(store: Store, sessions: Sequence[str] = (), experiment: str | None = None) -> Tables:
@@ -145,6 +154,7 @@ def _choose(known: list[str], sessions: Sequence[str], experiment: str | None) -
 
 def _read_session(client: MlflowClient, session: Run, rows: _Rows) -> None:
     name = session.data.tags[f"{TAG}session"]
+    rows.note_prices(name, session.data.params)
     experiment = [session.info.experiment_id]
     arms = search(client, experiment, "arm", session=name)
     for arm in sorted(arms, key=lambda run: run.info.start_time):
@@ -238,6 +248,8 @@ def _read_journal(folder: Path, rows: _Rows) -> None:
             for run in translator.take(event):
                 if run.kind == layout.ARM:
                     arms[run.record] = run
+                elif run.kind == "session":
+                    rows.note_prices(folder.name, run.params)
     except JournalError as error:
         raise TrackingError(str(error)) from error
     trials, attempts = translator.rows()
@@ -259,7 +271,7 @@ def _tables(rows: _Rows, wanted: list[str], experiments: tuple[str, ...], notes:
             )
         trials["baseline"] = trials["baseline"].astype("boolean")
     attempts = _typed(rows.attempts, (*layout.ATTEMPT_TAGS, "note", "error"))
-    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes)
+    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes, rows.prices)
 
 
 def _typed(frames: list[pd.DataFrame], texts: Sequence[str]) -> pd.DataFrame:
