@@ -213,6 +213,6 @@ def test_without_one_the_embedded_engine_compares_two_models(tmp_path: Path) -> 
     assert found["solved"].sum() > 0
     announced = done.stdout.index("weights to download: 330 MB")
     assert announced < done.stdout.index("the models are ready after")
-    for arm in ("gemma3:270m-base single", "smollm2:135m single", "smollm2:135m branching width=1,max_depth=1"):
-        assert re.search(rf"^{re.escape(arm)} +\d+% \[\d+–\d+\] ", done.stdout, re.M), "the table names it"
+    for arm in (r"gemma3:270m-base single", r"smollm2:135m single", r"smollm2:135m branch\S* width=1,max_depth=1"):
+        assert re.search(rf"^{arm} +\d+% \[\d+–\d+\] ", done.stdout, re.M), "the table names it"
     assert "Look at them: .venv/bin/smallenough ui" in done.stdout
