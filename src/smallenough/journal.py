@@ -154,6 +154,20 @@ def _hold(path: Path, refusal: str) -> portalocker.Lock:
     return lock
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Within, nobody else runs the session in `folder`, which may be removed meanwhile.
+
+    Raises:
+        InputError: a process works on it.
+    """
+    lock = _hold(folder / "lock", f"session {folder.name} is being run by another process")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def write_all(file: int, data: bytes) -> None:
     """Writes all of `data` or, where the disk refuses a part, none of it."""
     start = os.fstat(file).st_size

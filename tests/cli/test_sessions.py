@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from smallenough import journal
 from smallenough.journal import Journal
 from smallenough.records import Suite
+from smallenough.sessions import experiment
+from smallenough.tracking import writer
+from smallenough.tracking.store import Store
+from tests import replayed
 from tests.cli.calling import call
 
 
@@ -28,3 +36,89 @@ def test_a_session_that_never_began_is_listed_with_its_mend_and_is_never_the_las
     done = call(capsys, "resume", "20260101-1", "--store", tmp_path)
     assert done.code == 3
     assert "the session never began" in done.err
+
+
+# -------------------------------------------------------------------------------------------------- putting them away
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Path:
+    """A store with two sessions, to be copied."""
+    store = new_store(tmp_path_factory.mktemp("mlruns"))
+    for _ in range(2):
+        result = experiment.run(replayed.prepared(2), store)
+        assert result.writer.wait(600) == 0
+    return store.folder
+
+
+@pytest.fixture
+def two(kept: Path, tmp_path: Path) -> tuple[Store, list[str]]:
+    """A store with two sessions of its own, and their ids, the newest first."""
+    shutil.copytree(kept, tmp_path / "mlruns")
+    with sqlite3.connect(tmp_path / "mlruns" / "mlflow.db") as database:
+        database.execute(
+            "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)",
+            (str(kept), str(tmp_path / "mlruns")),
+        )
+        database.execute(
+            "UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", (str(kept), str(tmp_path / "mlruns"))
+        )
+    database.close()
+    store = Store.local(tmp_path / "mlruns")
+    return store, [one.session for one in journal.sessions(store.journals)]
+
+
+def test_a_session_is_archived_and_comes_back_as_it_was(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, (newer, older) = two
+    before = [event for _, event in journal.read(store.journals / older)]
+    done = call(capsys, "sessions", "archive", older, "--store", store.folder)
+    assert (done.code, "There is no terminal to ask; say --yes" in done.err) == (2, True)
+    assert (store.journals / older).is_dir(), "nothing is done without asking"
+    done = call(capsys, "sessions", "archive", older, "--yes", "--store", store.folder)
+    assert (done.code, done.out) == (0, f"{older}: {store.folder / 'archive' / older}.tar.gz\n")
+    assert "completed, 4 of 4 trials, replayed" in done.err
+    assert [one["session"] for one in json.loads(call(capsys, "sessions", "--json", "--store", store.folder).out)] == [
+        newer
+    ]
+    assert call(capsys, "compare", older, "--no-log", "--store", store.folder).code == 0, "MLflow has it still"
+    assert call(capsys, "sessions", "restore", "--store", store.folder).out == f"{older}\n"
+    done = call(capsys, "sessions", "restore", older[:-1], "--store", store.folder)
+    assert (done.code, f"did you mean {older!r}" in done.err) == (2, True)
+    assert call(capsys, "sessions", "restore", older, "--store", store.folder).code == 0
+    assert [event for _, event in journal.read(store.journals / older)] == before
+    assert list((store.folder / "archive").iterdir()) == []
+
+
+def test_a_session_is_removed_with_its_runs_and_no_other(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, (newer, older) = two
+    done = call(capsys, "sessions", "rm", older, "--yes", "--json", "--store", store.folder)
+    (told,) = json.loads(done.out)
+    assert (told["session"], told["runs"] > 8) == (older, True)
+    assert [one.session for one in journal.sessions(store.journals)] == [newer]
+    done = call(capsys, "compare", older, "--store", store.folder)
+    assert (done.code, "unknown session" in done.err) == (2, True)
+    assert call(capsys, "compare", newer, "--no-log", "--store", store.folder).code == 0
+
+
+def test_old_ones_are_chosen_by_age_and_one_at_work_is_left_alone(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, (newer, older) = two
+    done = call(capsys, "sessions", "rm", "--older-than", "1h", "--yes", "--store", store.folder)
+    assert (done.code, "there are no sessions of that age" in done.err) == (2, True)
+    assert call(capsys, "sessions", "rm", "--older-than", "soon", "--store", store.folder).code == 2
+    assert call(capsys, "sessions", "rm", "--store", store.folder).code == 2
+    with Journal(store.journals / newer):
+        for verb in ("rm", "archive"):
+            done = call(capsys, "sessions", verb, newer, "--yes", "--store", store.folder)
+            assert (done.code, f"a process works on {newer}; end that first" in done.err) == (2, True)
+    with writer.only_writer(store.journals / newer, 0.0):
+        done = call(capsys, "sessions", "rm", newer, "--yes", "--store", store.folder)
+        assert (done.code, "another writer is at work" in done.err) == (3, True)
+    assert len(journal.sessions(store.journals)) == 2
+    done = call(capsys, "sessions", "archive", "--older-than", "0h", "--yes", "--json", "--store", store.folder)
+    assert {one["session"] for one in json.loads(done.out)} == {newer, older}

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from smallenough.cli.common import json_option, open_store, print_json, store_options
+from smallenough.cli.common import counted, json_option, open_store, print_json, store_options
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from smallenough.journal import SessionSummary
+
+_age = click.option(
+    "--older-than", metavar="AGE", help="Those that began longer ago: 12h, 30d, 8w, 1y. Without SESSIONS: all of them."
+)
+_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
-@click.command("sessions", short_help="List sessions, the newest first.")
+@click.group("sessions", short_help="List sessions, the newest first; put old ones away.", invoke_without_command=True)
 @click.option("--limit", "-n", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @click.option("--experiment", metavar="NAME", help="Only those of this MLflow experiment.")
 @json_option
 @store_options
-def command(limit: int, experiment: str | None, as_json: bool, store: Path | None, tracking_uri: str | None) -> int:
+@click.pass_context
+def command(
+    context: click.Context,
+    limit: int,
+    experiment: str | None,
+    *,
+    as_json: bool,
+    store: Path | None,
+    tracking_uri: str | None,
+) -> int:
     """List the sessions of this store, the newest first, with what became of them.
 
     \b
@@ -27,6 +48,8 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
     … failed     of its trials so many ended in a failure of the server or the sandbox: a resume does them again
     damaged      its journal can't be read; what to do is said below the list
     """
+    if context.invoked_subcommand:
+        return 0
     from rich.console import Console
     from rich.table import Table
 
@@ -65,3 +88,126 @@ def command(limit: int, experiment: str | None, as_json: bool, store: Path | Non
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     return 0
+
+
+@command.command("archive")
+@click.argument("names", metavar="[SESSIONS]...", nargs=-1)
+@_age
+@_yes
+@json_option
+@store_options
+def archive(
+    names: tuple[str, ...],
+    *,
+    older_than: str | None,
+    yes: bool,
+    as_json: bool,
+    store: Path | None,
+    tracking_uri: str | None,
+) -> int:
+    """Pack the journals of SESSIONS into one file each, below archive/ in the store. What MLflow holds stays there.
+
+    \b
+      smallenough sessions archive 20260101-120000
+      smallenough sessions archive --older-than 30d
+    """
+    from smallenough.sessions import upkeep
+
+    found = open_store(store, tracking_uri)
+    chosen = upkeep.choose(found, names, None if older_than is None else upkeep.age(older_than))
+    _confirm(chosen, "archive the journals of", "", yes=yes)
+    files = [upkeep.archive(found, one) for one in chosen]
+    if as_json:
+        print_json([{"session": one.session, "file": file} for one, file in zip(chosen, files, strict=True)])
+        return 0
+    for one, file in zip(chosen, files, strict=True):
+        click.echo(f"{one.session}: {file}")
+    return 0
+
+
+@command.command("restore")
+@click.argument("name", metavar="[SESSION]", required=False)
+@json_option
+@store_options
+def restore(name: str | None, *, as_json: bool, store: Path | None, tracking_uri: str | None) -> int:
+    """Put an archived SESSION back; without one, list those in the archive."""
+    from smallenough.sessions import upkeep
+
+    found = open_store(store, tracking_uri)
+    if name is None:
+        known = upkeep.archived(found)
+        print_json(known) if as_json else click.echo("\n".join(known) or "the archive is empty")
+        return 0
+    folder = upkeep.restore(found, name)
+    print_json({"session": name, "folder": folder}) if as_json else click.echo(f"{name}: {folder}")
+    return 0
+
+
+@command.command("rm")
+@click.argument("names", metavar="[SESSIONS]...", nargs=-1)
+@_age
+@_yes
+@json_option
+@store_options
+def remove(
+    names: tuple[str, ...],
+    *,
+    older_than: str | None,
+    yes: bool,
+    as_json: bool,
+    store: Path | None,
+    tracking_uri: str | None,
+) -> int:
+    """Remove SESSIONS: their journals for good, and their runs from MLflow, which keeps those until `mlflow gc`.
+
+    \b
+      smallenough sessions rm 20260101-120000
+      smallenough sessions rm --older-than 1y
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from smallenough.sessions import upkeep
+
+    found = open_store(store, tracking_uri)
+    chosen = upkeep.choose(found, names, None if older_than is None else upkeep.age(older_than))
+    _confirm(chosen, "remove", ", and their runs in MLflow", yes=yes)
+    told: list[tuple[str, int]] = []
+    with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty()) as progress:
+        for one in chosen:
+            shown = partial(_shown, progress, progress.add_task(one.session, total=None))
+            told.append((one.session, upkeep.remove(found, one, shown)))
+    if as_json:
+        print_json([{"session": session, "runs": runs} for session, runs in told])
+        return 0
+    for session, runs in told:
+        click.echo(f"{session}: removed, with {counted(runs, 'run')} in MLflow")
+    return 0
+
+
+def _shown(progress: Progress, bar: TaskID, done: int, of: int) -> None:
+    progress.update(bar, completed=done, total=of)
+
+
+def _confirm(chosen: list[SessionSummary], what: str, more: str, *, yes: bool) -> None:
+    """Asks, unless that was answered already."""
+    from smallenough.errors import InputError
+    from smallenough.sessions.upkeep import size
+    from smallenough.tracking.behind import left
+
+    if not chosen:
+        raise InputError("there are no sessions of that age")
+    for one in chosen:
+        behind = left(one.folder)
+        lacking = f"; {behind} bytes of it are not in MLflow" if behind else ""
+        click.echo(
+            f"{one.session}: {one.status}, {one.done} of {counted(one.trials, 'trial')}, {one.experiment},"
+            f" {size(one.folder) / 1e6:.1f} MB{lacking}",
+            err=True,
+        )
+    if yes:
+        return
+    text = f"{what} {'this session' if len(chosen) == 1 else f'these {len(chosen)} sessions'}{more}"
+    if not sys.stdin.isatty():
+        raise InputError(f"{text}? There is no terminal to ask; say --yes")
+    click.confirm(f"{text}?", abort=True, err=True)

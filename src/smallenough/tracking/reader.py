@@ -110,8 +110,12 @@ def _session_runs(client: MlflowClient, store: Store, experiment: str | None) ->
 
 def search(client: MlflowClient, experiments: list[str], kind: Kind, **tags: str) -> list[Run]:
     """Runs of a kind, by tags, the newest first."""
-    told = {"kind": kind, **tags}
-    query = " and ".join(f"tags.`{TAG}{name}` = {_quoted(value)}" for name, value in told.items())
+    return search_all(client, experiments, kind=kind, **tags)
+
+
+def search_all(client: MlflowClient, experiments: list[str], **tags: str) -> list[Run]:
+    """Runs of every kind, by tags, the newest first."""
+    query = " and ".join(f"tags.`{TAG}{name}` = {_quoted(value)}" for name, value in tags.items())
     found: list[Run] = []
     token = None
     while experiments:

@@ -144,7 +144,7 @@ def write(folder: Path, store: Store, *, follow: bool, name: str = "") -> None:
         JournalError: the journal is damaged, or, if it is not to be followed, another writer has been at work for a
             minute.
     """
-    with _only_writer(folder, math.inf if follow else _TURN):
+    with only_writer(folder, math.inf if follow else _TURN):
         try:
             _bring_up_to_date(folder, store, follow=follow, name=name)
         except SmallenoughError as error:
@@ -191,7 +191,12 @@ def _keep_traceback(folder: Path, store: Store, error: Exception) -> None:
 
 
 @contextmanager
-def _only_writer(folder: Path, seconds: float) -> Iterator[None]:
+def only_writer(folder: Path, seconds: float) -> Iterator[None]:
+    """Within, nobody else writes the session in `folder` to a store.
+
+    Raises:
+        JournalError: somebody does so, and goes on with it for so many seconds.
+    """
     lock = portalocker.Lock(folder / "writer.lock", mode="a", timeout=seconds, check_interval=0.2)
     try:
         lock.acquire()

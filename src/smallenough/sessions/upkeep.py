@@ -1,0 +1,165 @@
+"""Putting sessions away: into an archive that can be restored, or out of journal and tracking store for good."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from smallenough import journal
+from smallenough.errors import InputError, JournalError, UnknownName
+from smallenough.journal import SessionSummary
+from smallenough.tracking.removal import remove_runs
+from smallenough.tracking.store import Store
+from smallenough.tracking.writer import only_writer
+
+_UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
+_AGE = re.compile(r"(\d+)([hdwy])")
+_SUFFIX = ".tar.gz"
+_CAREFUL: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""How it is unpacked: nothing outside the folder, where this Python knows how to see to that."""
+
+
+def age(text: str) -> float:
+    """Seconds that `12h`, `30d`, `8w` or `1y` are.
+
+    Raises:
+        InputError: it is not of that form.
+    """
+    found = _AGE.fullmatch(text.strip())
+    if not found:
+        raise InputError(f"{text!r} is no age; write a number with h, d, w or y, as in 30d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def choose(store: Store, names: Sequence[str], older_than: float | None = None) -> list[SessionSummary]:
+    """The sessions that are named, or all that began longer ago.
+
+    Raises:
+        UnknownName: there is no such session.
+        InputError: nothing is named, or a process works on one.
+    """
+    if not names and older_than is None:
+        raise InputError("name sessions, or say --older-than AGE")
+    if names:
+        found = [journal.summary(journal.find(store.journals, name)) for name in dict.fromkeys(names)]
+    else:
+        found = journal.sessions(store.journals)
+    if older_than is not None:
+        found = [one for one in found if one.started < time.time() - older_than]
+    running = [one.session for one in found if one.status == "running"]
+    if running:
+        raise InputError(f"a process works on {', '.join(running)}; end that first")
+    return found
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def archive_folder(store: Store) -> Path:
+    """Where archived sessions lie."""
+    return store.folder / "archive"
+
+
+def archived(store: Store) -> list[str]:
+    """The sessions in the archive, the newest first."""
+    return sorted((path.name.removesuffix(_SUFFIX) for path in archive_folder(store).glob(f"*{_SUFFIX}")), reverse=True)
+
+
+def archive(store: Store, session: SessionSummary) -> Path:
+    """Packs a session's journal into one file, and removes its folder. What MLflow holds of it stays.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: a process works on the session, or the archive has one of that name.
+        JournalError: a folder can't be written, or the session is being written to MLflow.
+    """
+    target = archive_folder(store) / f"{session.session}{_SUFFIX}"
+    partly = target.with_suffix(".part")
+    if target.exists():
+        raise InputError(f"{target} is there already; move it away first")
+    with _errors(), _alone(session.folder):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with tarfile.open(partly, "w:gz") as file:
+                file.add(session.folder, session.session)
+            partly.replace(target)
+        finally:
+            partly.unlink(missing_ok=True)
+        shutil.rmtree(session.folder)
+    return target
+
+
+def restore(store: Store, name: str) -> Path:
+    """Puts an archived session back, and removes its file from the archive.
+
+    Returns:
+        The session's folder.
+
+    Raises:
+        UnknownName: the archive has no such session.
+        InputError: a session of that name is there.
+        JournalError: the file is damaged, or a folder can't be written.
+    """
+    if name not in (known := archived(store)):
+        raise UnknownName("archived session", name, known)
+    source, folder = archive_folder(store) / f"{name}{_SUFFIX}", store.journals / name
+    if folder.exists():
+        raise InputError(f"{folder} is there already; move it away first")
+    staging = folder.with_name(f"{name}.restoring")
+    with _errors():
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            with tarfile.open(source) as file:
+                file.extractall(staging, **_CAREFUL)
+            (staging / name).rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        source.unlink()
+    return folder
+
+
+def remove(store: Store, session: SessionSummary, on_run: Callable[[int, int], None] | None = None) -> int:
+    """Removes a session: its runs from the store, where MLflow can restore them until `mlflow gc`, and its journal.
+
+    Args:
+        store: where it is.
+        session: which.
+        on_run: told how many runs are removed, and of how many.
+
+    Returns:
+        How many runs were removed.
+
+    Raises:
+        InputError: a process works on the session.
+        TrackingError: the store can't be written; the journal is kept.
+        JournalError: the journal can't be removed, or is being written to MLflow.
+    """
+    with _errors(), _alone(session.folder):
+        removed = remove_runs(store, session.session, on_run)
+        shutil.rmtree(session.folder)
+    return removed
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Within, nobody runs the session or writes it to a store."""
+    with journal.held(folder), only_writer(folder, 0.0):
+        yield
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise JournalError(f"{getattr(error, 'filename', None) or 'archive'}: {error}") from error
