@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from smallenough import plugins
+from smallenough.contracts.scorer import ScorerContract
 from smallenough.errors import InputError, Interrupted, ScorerError
 from smallenough.events import Failure
 from smallenough.metrics import TRIAL_METRICS, MetricsCollector
@@ -198,3 +199,10 @@ def test_the_installed_scorers_are_collected() -> None:
 def test_two_scorers_of_one_name_are_refused() -> None:
     with pytest.raises(InputError, match="called static"):
         MetricsCollector([StaticScorer(), TestsScorer(), StaticScorer()])
+
+
+@pytest.mark.parametrize("kind", [TestsScorer, StaticScorer])
+class TestBuiltIn(ScorerContract):
+    @pytest.fixture
+    def scorer(self, kind: type[Scorer]) -> Scorer:
+        return kind()

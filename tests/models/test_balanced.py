@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from smallenough.contracts.model_client import ModelClientContract
 from smallenough.errors import InputError, ModelNotFound, ModelTimeout, ModelUnavailable
 from smallenough.models.balanced import BalancedClient
 from smallenough.protocols import ModelClient
 from smallenough.records import Request, replace
-from tests.contracts.model_client_contract import ModelClientContract
 from tests.models.conftest import Connect
 from tests.servers.faulty import Answer, Fault, FaultyServer, Model
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from smallenough.contracts.model_client import ModelClientContract
 from smallenough.errors import ModelError, ModelOutOfMemory, ModelTimeout, ModelUnavailable
 from smallenough.models.huggingface import HuggingFaceClient
 from smallenough.protocols import ModelClient
 from smallenough.records import Completion, Message, Request, Sampling, replace
 from smallenough.resources.processes import ProcessProbe, tree_pss
-from tests.contracts.model_client_contract import ModelClientContract
 
 pytestmark = pytest.mark.engine
 

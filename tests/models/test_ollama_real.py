@@ -8,12 +8,12 @@ import time
 import psutil
 import pytest
 
+from smallenough.contracts.model_client import ModelClientContract
 from smallenough.errors import ModelTimeout, ModelUnavailable
 from smallenough.models.balanced import BalancedClient
 from smallenough.models.ollama import OllamaClient
 from smallenough.protocols import ModelClient
 from smallenough.records import Request, replace
-from tests.contracts.model_client_contract import ModelClientContract
 from tests.models.conftest import Connect
 
 pytestmark = pytest.mark.ollama

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from smallenough.contracts.model_client import ModelClientContract
 from smallenough.errors import InfrastructureError, InputError, ModelError, ModelNotFound
 from smallenough.models.ollama import OllamaClient
 from smallenough.models.replay import RecordingClient, ReplayClient, request_digest
 from smallenough.protocols import ModelClient
 from smallenough.records import Completion, ModelInfo, Request, replace
-from tests.contracts.model_client_contract import ModelClientContract
 from tests.servers.faulty import Answer, FaultyServer
 
 HELLO = Completion(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from smallenough.contracts.probe import ProbeContract
 from smallenough.resources.processes import ProcessProbe, PssPace, tree_pss
 from smallenough.resources.readers import LinuxReader, ProcessReader, PsutilReader
 
@@ -155,3 +156,9 @@ def test_readings_are_paced_by_what_they_cost() -> None:
     pace.note(102.0, cost=0.0001, told=False)
     assert pace.due(102.1, 2.0)
     assert pace.reads == 1
+
+
+class TestProcessProbe(ProbeContract):
+    @pytest.fixture
+    def probe(self) -> ProcessProbe:
+        return ProcessProbe([os.getpid()])

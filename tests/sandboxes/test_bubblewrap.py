@@ -19,12 +19,12 @@ import pytest
 
 import smallenough
 from smallenough import plugins
+from smallenough.contracts.sandbox import LIMITS, THREAD_BOMB, SandboxContract, running
 from smallenough.errors import SandboxError
 from smallenough.protocols import Sandbox
 from smallenough.records import Limits, Program
 from smallenough.sandboxes import _cgroup, _process, _stage, bubblewrap
 from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
-from tests.contracts.sandbox_contract import LIMITS, THREAD_BOMB, SandboxContract, running
 from tests.sandboxes import as_user
 from tests.sandboxes.hostile import PROGRAMS
 

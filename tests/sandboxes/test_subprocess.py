@@ -8,12 +8,12 @@ import psutil
 import pytest
 
 from smallenough import plugins
+from smallenough.contracts.sandbox import FORK_BOMB, SandboxContract
 from smallenough.errors import SandboxError
 from smallenough.protocols import Sandbox
 from smallenough.records import Limits, Program
 from smallenough.sandboxes import _stage, _tree
 from smallenough.sandboxes.subprocess import SubprocessSandbox
-from tests.contracts.sandbox_contract import FORK_BOMB, SandboxContract
 
 
 class TestSubprocessSandboxWithoutLinux(SandboxContract):

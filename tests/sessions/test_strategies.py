@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough import journal
+from smallenough.contracts.playing import ANSWERS, PLAN, make, prompts
 from smallenough.errors import InputError
 from smallenough.events import ActionsDecided, ArmStarted, AttemptFinished, StepFinished, TrialFinished
 from smallenough.journal import Journal
@@ -36,7 +37,7 @@ from smallenough.tracking import writer
 from smallenough.tracking.store import Store
 from smallenough.trial import Progress
 from tests import replayed
-from tests.strategies.playing import ANSWERS, OPTIONS, PLAN, make, prompts
+from tests.strategies.any_options import OPTIONS
 from tests.strategies.test_subtasks import HALF, TWICE
 
 MODELS = {

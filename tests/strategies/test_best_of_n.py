@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from smallenough.contracts.playing import CODED, FREE, UNTESTED, World, asks, make, play
 from smallenough.errors import InputError
 from smallenough.records import Ask, Evaluation, Step, TestResult
 from smallenough.strategies.best_of_n import Options
-from tests.strategies.playing import CODED, FREE, UNTESTED, World, asks, make, play
 
 RIGHT = "```python\ndef double(n):\n    return 2 * n\n```"
 WRONG = "I can't do that."

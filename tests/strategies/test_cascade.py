@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from smallenough.contracts.playing import CODED, FREE, UNTESTED, World, asks, make, play, prompts
 from smallenough.errors import InputError, UnknownName
 from smallenough.options import parse_spec, strategy_options
 from smallenough.records import Ask, Problem, replace
 from smallenough.strategies.cascade import Cascade
-from tests.strategies.playing import CODED, FREE, UNTESTED, World, asks, make, play, prompts
 
 RIGHT = "```python\ndef double(n):\n    return 2 * n\n```"
 BROKEN = "```python\ndef double(n):\n    return (\n```"

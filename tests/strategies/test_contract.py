@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-from tests.contracts.strategy_contract import StrategyContract
-from tests.strategies.playing import OPTIONS
+from smallenough.contracts.strategy import StrategyContract
+from tests.strategies.any_options import OPTIONS
 
 
 class TestSingle(StrategyContract):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smallenough.contracts.playing import CODED, PLAN, make
 from smallenough.records import Action, Ask, Evaluation, Propose, Step, TestResult
 from smallenough.strategies._subtasks import MOST_ASKS, MOST_PARTS, assembled, parse_parts
-from tests.strategies.playing import CODED, PLAN, make
 
 HALF = "```python\ndef half(n):\n    return n / 2\n```"
 TWICE = "```python\ndef twice(n):\n    return n + n\n```"

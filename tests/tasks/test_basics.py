@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
+from smallenough.contracts.task_source import TaskSourceContract
 from smallenough.evaluation.evaluate import plan
 from smallenough.evaluation.references import run_reference_times
 from smallenough.protocols import TaskSource
 from smallenough.records import Suite, Task, Test
 from smallenough.sandboxes.subprocess import SubprocessSandbox
 from smallenough.tasks.basics import BasicsSource
-from tests.contracts.task_source_contract import TaskSourceContract
 
 SUITE = BasicsSource().load()
 NAMED = ["prime", "fibonacci", "factorial", "palindrome", "reverse_string", "gcd", "anagram", "fizzbuzz", "sort_list"]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smallenough.contracts.task_source import TaskSourceContract
 from smallenough.errors import InputError
 from smallenough.protocols import TaskSource
 from smallenough.records import Suite, Task, Test
@@ -19,7 +20,6 @@ from smallenough.tasks.export import rename, to_object, write_jsonl
 from smallenough.tasks.humaneval import HumanEvalSource
 from smallenough.tasks.jsonl import JsonlSource
 from smallenough.tasks.mbpp import MbppSource
-from tests.contracts.task_source_contract import TaskSourceContract
 
 FORM = ["task_id", "name", "problem", "canonical_solution", "tests", "category", "complexity", "object"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smallenough.contracts.task_source import TaskSourceContract
 from smallenough.errors import InputError
 from smallenough.evaluation.evaluate import plan
 from smallenough.evaluation.references import run_reference_times
@@ -16,7 +17,6 @@ from smallenough.protocols import TaskSource
 from smallenough.sandboxes.subprocess import SubprocessSandbox
 from smallenough.tasks import humaneval
 from smallenough.tasks.humaneval import HumanEvalSource
-from tests.contracts.task_source_contract import TaskSourceContract
 
 OBJECT: dict[str, Any] = {
     "task_id": "HumanEval/1000",

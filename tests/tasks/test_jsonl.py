@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from smallenough.contracts.task_source import TaskSourceContract
 from smallenough.errors import InputError, UnknownName
 from smallenough.protocols import TaskSource
 from smallenough.records import Test
 from smallenough.tasks.jsonl import JsonlSource
-from tests.contracts.task_source_contract import TaskSourceContract
 
 OBJECT: dict[str, Any] = {
     "task_id": "dataclass_1",

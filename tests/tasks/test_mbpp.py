@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smallenough.contracts.task_source import TaskSourceContract
 from smallenough.errors import InputError
 from smallenough.evaluation.references import run_reference_times
 from smallenough.protocols import TaskSource
 from smallenough.records import Test
 from smallenough.sandboxes.subprocess import SubprocessSandbox
 from smallenough.tasks.mbpp import MbppSource, parse_ids
-from tests.contracts.task_source_contract import TaskSourceContract
 
 OBJECT: dict[str, Any] = {
     "text": "Write a function to double a number.",

@@ -11,11 +11,11 @@ from typing import ClassVar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from smallenough.contracts.playing import EXAMPLES, World, asks, make, one_by_one, play, problems, turns, worlds
 from smallenough.events import ActionsDecided, decode, encode
 from smallenough.options import StrategyOptions
 from smallenough.protocols import Strategy
 from smallenough.records import Ask, Problem, Propose, TrialKey
-from tests.strategies.playing import EXAMPLES, World, asks, make, one_by_one, play, problems, turns, worlds
 
 inherited = settings(suppress_health_check=[HealthCheck.differing_executors], deadline=None)
 

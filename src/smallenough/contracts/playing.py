@@ -15,7 +15,6 @@ from smallenough.plugins import load
 from smallenough.prompts import Prompts
 from smallenough.protocols import Strategy
 from smallenough.records import Action, Ask, Evaluation, Problem, SizeClass, Step, Test, TestResult, digest, replace
-from smallenough.strategies import best_of_n, branching, cascade, single
 from smallenough.syntax import parse
 from smallenough.tasks.basics import BasicsSource
 
@@ -36,52 +35,6 @@ ANSWERS = (
     PLAN,
     "",
 )
-
-WORDS: dict[str, Any] = {"shots": st.integers(0, 3)}
-OPTIONS: dict[str, st.SearchStrategy[StrategyOptions]] = {
-    "single": st.builds(single.Options, **WORDS),
-    "best_of_n": st.builds(
-        best_of_n.Options,
-        n=st.integers(1, 6),
-        temperature=st.none() | st.floats(0, 2),
-        parallel=st.booleans(),
-        early_stop=st.booleans(),
-        **WORDS,
-    ),
-    "branching": st.builds(
-        branching.Options,
-        max_depth=st.integers(0, 4),
-        width=st.integers(1, 3),
-        parallel=st.booleans(),
-        ladder=st.lists(st.floats(0, 2), max_size=4).map(tuple),
-        feedback=st.sampled_from(["chat", "rewrite", "off"]),
-        hints=st.booleans(),
-        reformulate=st.booleans(),
-        shorten=st.booleans(),
-        subtasks=st.booleans(),
-        early_stop=st.booleans(),
-        budget_tokens=st.none() | st.integers(1, 200),
-        budget_seconds=st.none() | st.floats(0, 20),
-        **WORDS,
-    ),
-    "cascade": st.builds(
-        cascade.Options,
-        large=st.just("big"),
-        first=st.sampled_from(
-            [
-                "single",
-                "best_of_n:n=3",
-                ("best_of_n:n=3", "parallel=off"),
-                ("branching:max_depth=2", "width=2", "subtasks=on"),
-                ("cascade:large=middle", "untested=off"),
-                "cascade:large=big",
-            ]
-        ),
-        untested=st.booleans(),
-        **WORDS,
-    ),
-}
-"""Any options of every strategy that is built in."""
 
 problems = st.sampled_from([CODED, UNTESTED, FREE])
 
