@@ -1,7 +1,7 @@
 """The seams: what a model client, a sandbox, a strategy, a scorer, a task source and a probe must do.
 
 Each is one or two methods. An implementation is one file and one entry point (see `plugins`), and passes the
-contract suite of its protocol in `tests/contracts/`.
+contract suite of its protocol in `contracts`.
 """
 
 from __future__ import annotations

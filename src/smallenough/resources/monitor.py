@@ -24,7 +24,7 @@ from smallenough.plugins import load, names
 from smallenough.protocols import Probe
 from smallenough.records import Usage
 from smallenough.resources.ledger import Ledger, Share, usage
-from smallenough.resources.samples import ArmUsage, FollowingProbe, GaugeProbe, Sample, counters, gpu_samples
+from smallenough.resources.samples import ArmUsage, FollowingProbe, GaugeProbe, Sample, counters, gpu_samples, others
 
 FORCED_SHARE = 0.002
 """Share of one core that the readings at the begin and end of attempts may take."""
@@ -271,6 +271,7 @@ class ResourceMonitor:
             energy_joules=known.get("energy_joules"),
             gpus=gpu_samples(values),
             in_flight=in_flight,
+            more=others(values),
         )
         self._samples += 1
         self._hand_out(sample)

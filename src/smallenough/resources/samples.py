@@ -2,17 +2,23 @@
 
 Names of counters, which only grow: `cpu_seconds`, `package_energy_joules`, `gpu_0_energy_joules` …
 Names of gauges: `rss_bytes`, `pss_bytes`, `gpus` (how many GPUs are read), `gpu_0_percent`,
-`gpu_0_memory_bytes` (of the model's processes), `gpu_0_device_memory_bytes`, `gpu_0_power_watts` …
+`gpu_0_memory_bytes` (of the model's processes), `gpu_0_device_memory_bytes`, `gpu_0_power_watts` … A name that is none
+of these is a gauge that stands in the samples as it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Protocol, runtime_checkable
 
 from smallenough.protocols import Probe
 from smallenough.records import Json, Usage
+
+_NESTED = ("gpus", "more")
+_KNOWN = ("cpu_seconds", "package_energy_joules", "rss_bytes", "pss_bytes", "gpus")
+_GPU = re.compile(r"gpu_(\d+)_(percent|memory_bytes|device_memory_bytes|power_watts|energy_joules)")
 
 
 @runtime_checkable
@@ -71,9 +77,11 @@ class Sample:
     gpus: tuple[GpuSample, ...] = ()
     in_flight: int = 0
     """Attempts that were being answered."""
+    more: Mapping[str, float] = field(default_factory=dict)
+    """What else probes report, by their own names."""
 
     def row(self) -> dict[str, Json]:
-        """One flat row for a table: the fields' names, and `gpu_0_percent` and so on for the GPUs."""
+        """One flat row for a table: the fields' names, `gpu_0_percent` and so on for the GPUs, and what else is."""
         row: dict[str, Json] = {
             "time": self.time,
             "cpu_seconds": self.cpu_seconds,
@@ -90,18 +98,20 @@ class Sample:
             row[f"{at}device_memory_bytes"] = gpu.device_memory_bytes
             row[f"{at}power_watts"] = gpu.power_watts
             row[f"{at}energy_joules"] = gpu.energy_joules
-        return row
+        return {**self.more, **row}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Json]) -> Sample:
         """The sample that `row` was made of."""
-        own = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        own = {field.name: row[field.name] for field in fields(cls) if field.name in row and field.name not in _NESTED}
         told: dict[int, dict[str, Json]] = {}
+        more = {}
         for name, value in row.items():
-            if name.startswith("gpu_"):
-                _, index, measure = name.split("_", 2)
-                told.setdefault(int(index), {})[measure] = value
-        return cls(**own, gpus=tuple(GpuSample(index, **values) for index, values in sorted(told.items())))
+            if found := _GPU.fullmatch(name):
+                told.setdefault(int(found[1]), {})[found[2]] = value
+            elif name not in own and value is not None:
+                more[name] = value
+        return cls(**own, gpus=tuple(GpuSample(index, **values) for index, values in sorted(told.items())), more=more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,11 @@ class ArmUsage:
     """What all this measuring took, which is not part of `usage`."""
     reasons: Mapping[str, str]
     """Why a probe reports nothing, and what to do about it, by its name."""
+
+
+def others(values: Mapping[str, float]) -> dict[str, float]:
+    """Of the values that probes report, those whose names mean nothing here."""
+    return {name: value for name, value in values.items() if name not in _KNOWN and not _GPU.fullmatch(name)}
 
 
 def gpu_samples(values: Mapping[str, float]) -> tuple[GpuSample, ...]:
