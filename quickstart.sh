@@ -34,7 +34,7 @@ while (($#)); do
 done
 [[ $sandbox == bubblewrap || $sandbox == subprocess ]] || die "--sandbox ${sandbox:-(nothing)}: it is bubblewrap or subprocess"
 
-[[ $port =~ ^[0-9]+$ ]] || die "--port ${port:-(nothing)}: name a number, as in --port 5001"
+[[ $port =~ ^[0-9]{1,5}$ ]] && ((10#$port > 0 && 10#$port < 65536)) || die "--port ${port:-(nothing)}: name a number from 1 to 65535, as in --port 5001"
 
 # What is missing of the system's own packages, by Debian's names.
 missing_packages() {

@@ -133,3 +133,18 @@ def test_where_the_small_model_stops_a_large_one_goes_on(server: FaultyServer, f
     assert runner.run_batch_experiments([wish]).status == "completed"
     stops = [(body["model"], body["options"].get("stop")) for body in server.state.bodies]
     assert stops[-2:] == [("tiny:latest", ["```"]), ("big:latest", None)]
+
+
+def test_what_can_t_be_meant_is_refused(server: FaultyServer, tmp_path: Path) -> None:
+    runner = ExperimentRunner(ADDING, Settings(urls=(server.url,)), store=tmp_path, progress=False)
+    with pytest.raises(InputError, match=r"strategies is a list; write \['single'\]"):
+        runner.run_batch_experiments(["tiny"], "single")
+    with pytest.raises(InputError, match=r"models is a list; write \['tiny'\]"):
+        runner.run_batch_experiments("tiny")
+    with pytest.raises(InputError, match="tiny: no strategy is named; name one, as single"):
+        runner.run_batch_experiments(["tiny"], [])
+    with pytest.raises(InputError, match=r"tiny: top_p: .* greater than 0; it is 0"):
+        runner.run_single_experiment("tiny", sampling=Sampling(top_p=0.0))
+    with pytest.raises(InputError, match=r"asks tiny besides itself; name another model there"):
+        runner.run_single_experiment("tiny", "cascade:large=tiny")
+    assert runner.sessions == []

@@ -107,6 +107,7 @@ def test_help_teaches(alone: Path) -> None:
         (("--sandbox", "docker"), "--sandbox docker: it is bubblewrap or subprocess"),
         (("--sandbox",), "--sandbox (nothing)"),
         (("--port", "http"), "--port http: name a number"),
+        (("--port", "99999"), "--port 99999: name a number from 1 to 65535"),
         (("--port",), "--port (nothing)"),
     ],
 )

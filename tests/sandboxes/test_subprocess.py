@@ -25,9 +25,28 @@ class TestSubprocessSandboxWithoutLinux(SandboxContract):
         monkeypatch.delattr(os, "waitid")
         monkeypatch.setattr(_tree, "_LISTED", False)
         monkeypatch.setattr(_tree.Tree, "proportional_bytes", None)
+        real = os.killpg
+
+        def killpg(group: int, number: int) -> None:
+            """macOS forbids to signal a group of which only dead processes are left."""
+            real(group, 0)
+            if not any(_tree._states(group)):
+                raise PermissionError(1, "Operation not permitted")
+            real(group, number)
+
+        monkeypatch.setattr(os, "killpg", killpg)
         assert psutil.LINUX, "imported before it could take this for another system"
         monkeypatch.setattr(sys, "platform", "darwin")
         return SubprocessSandbox()
+
+    def test_a_program_that_ends_at_its_limit_is_no_fault_of_the_sandbox(self, sandbox: Sandbox) -> None:
+        for wall in (0.01, 0.015, 0.02, 0.025, 0.03) * 4:
+            done = self.run(sandbox, "import time; time.sleep(0.018)", wall_seconds=wall)
+            assert done.stopped in (None, "wall")
+
+    def test_a_memory_bomb_is_stopped_for_its_memory(self, sandbox: Sandbox) -> None:
+        """By the watch alone: what is taken between two looks comes on top."""
+        assert self.run(sandbox, "held = []\nwhile True: held.append(bytearray(5_000_000))").stopped == "memory"
 
     def test_a_program_may_outlive_its_own_memory_error(self, sandbox: Sandbox) -> None:
         """There is none: the kernel gives what is asked for, and the watch over the tree ends who uses it."""

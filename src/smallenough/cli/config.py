@@ -82,9 +82,10 @@ def check(file: Path | None) -> int:
 
     if file is None and not DEFAULT_FILE.is_file():
         raise InputError(f"{DEFAULT_FILE} is not there; name a file, or run: smallenough init")
-    config = load_config(file)
+    unread: list[str] = []
+    config = load_config(file, unread)
     force = in_force(config, {}, os.environ)
-    faults = Faults(origins={key: value.place for key, value in force.items()})
+    faults = Faults.of(unread, {key: value.place for key, value in force.items()})
     want = wanted(Flags(), config, force, told_store(store_of(force)), faults)
     check_wanted(want.wishes, want.settings, faults)
     faults.report()

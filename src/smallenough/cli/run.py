@@ -61,9 +61,10 @@ def command(
     from smallenough.sessions.wanted import wanted
 
     flags = Flags(**said)
-    config = load_config(flags.config)
+    unread: list[str] = []
+    config = load_config(flags.config, unread)
     force = in_force(config, said, os.environ)
-    found, faults = told_store(store_of(force)), Faults(origins={key: value.place for key, value in force.items()})
+    found, faults = told_store(store_of(force)), Faults.of(unread, {key: value.place for key, value in force.items()})
     want = wanted(flags, config, force, found, faults)
     if flags.import_data and not want.wishes:
         faults.report()

@@ -13,14 +13,14 @@ from smallenough.config.located import Located, Place
 
 
 def told(error: ValidationError, located: Located, form: type[BaseModel]) -> Iterator[str]:
-    """Each fault with its place, and the nearest known key where one is unknown.
+    """Each fault with its place, and the nearest known key where one is unknown; in the order of the file.
 
     Args:
         error: what was found.
         located: the file that was validated.
         form: what it was validated by.
     """
-    for one in error.errors(include_url=False):
+    for one in sorted(error.errors(include_url=False), key=lambda one: located.line(one["loc"])):
         yield f"{located.origin(one['loc'])}: {_words(dict(one), form)}"
 
 

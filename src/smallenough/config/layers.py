@@ -74,11 +74,13 @@ class Value:
         return "" if self.origin == "default" or self.origin.startswith("--") else self.origin
 
 
-def load_config(path: Path | None = None) -> Config:
+def load_config(path: Path | None = None, faults: list[str] | None = None) -> Config:
     """The experiment that a file describes.
 
     Args:
         path: the file; None: `config/experiment_config.yaml`, if it is there.
+        faults: gets what is not understood, each with its place; what there is besides is returned, so that it can be
+            looked through too. None: that is raised.
 
     Raises:
         InputError: the file can't be read, is not YAML, or holds what is not understood; names every place.
@@ -86,10 +88,19 @@ def load_config(path: Path | None = None) -> Config:
     if path is None and not DEFAULT_FILE.is_file():
         return Config(ExperimentFile())
     located = read_yaml(path or DEFAULT_FILE)
-    try:
-        return Config(ExperimentFile.model_validate(located.values), located)
-    except ValidationError as error:
-        raise InputError("\n".join(told(error, located, ExperimentFile))) from error
+    found: list[str] = []
+    while True:
+        try:
+            form = ExperimentFile.model_validate(located.values)
+            break
+        except ValidationError as error:
+            found += told(error, located, ExperimentFile)
+            located = located.without([one["loc"] for one in error.errors(include_url=False)])
+    if faults is not None:
+        faults += found
+    elif found:
+        raise InputError("\n".join(found))
+    return Config(form, located)
 
 
 def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Value]:

@@ -7,7 +7,7 @@ plain values are made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -34,11 +34,44 @@ class Located:
     lines: Mapping[Place, int]
     """The line at which each stands, from 1."""
 
-    def origin(self, place: Place) -> str:
-        """File and line of what is at `place`, or of the nearest that holds it."""
+    def line(self, place: Place) -> int:
+        """The line of what is at `place`, or of the nearest that holds it; 0: nothing does."""
         while place and place not in self.lines:
             place = place[:-1]
-        return f"{self.path}, line {self.lines[place]}" if place else str(self.path)
+        return self.lines[place] if place else 0
+
+    def origin(self, place: Place) -> str:
+        """File and line of what is at `place`, or of the nearest that holds it."""
+        line = self.line(place)
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+    def without(self, places: Iterable[Place]) -> Located:
+        """The same, but for what is at these places or, where nothing is there, for what should hold it."""
+        gone = {_existing(self.values, place) for place in places}
+        lines: dict[Place, int] = {}
+
+        def kept(values: Any, old: Place, new: Place) -> Any:
+            if old in self.lines:
+                lines[new] = self.lines[old]
+            if isinstance(values, Mapping):
+                left = [key for key in values if (*old, key) not in gone]
+                return {key: kept(values[key], (*old, key), (*new, key)) for key in left}
+            if isinstance(values, tuple):
+                numbers = [number for number in range(len(values)) if (*old, number) not in gone]
+                return tuple(kept(values[was], (*old, was), (*new, now)) for now, was in enumerate(numbers))
+            return values
+
+        return Located(self.path, {} if () in gone else kept(self.values, (), ()), lines)
+
+
+def _existing(values: Any, place: Place) -> Place:
+    """`place`, or the nearest that holds it."""
+    for depth, part in enumerate(place):
+        inner = dict(enumerate(values)) if isinstance(values, tuple) else values
+        if not isinstance(inner, Mapping) or part not in inner:
+            return place[:depth]
+        values = inner[part]
+    return place
 
 
 def read_yaml(path: Path, top: type[dict[str, Any]] | type[tuple[Any, ...]] = dict) -> Located:

@@ -41,9 +41,14 @@ def place(name: str, digest: str, cache: Path) -> Path:
 
 
 def prepare(
-    target: Path, room: int, fill: Callable[[Path, OnProgress], None], on_progress: OnProgress, cache: Path
+    target: Path,
+    room: int,
+    fill: Callable[[Path, OnProgress], None],
+    on_progress: OnProgress,
+    cache: Path,
+    sound: Callable[[Path], bool] = Path.is_dir,
 ) -> None:
-    """Makes the folder `target`, unless it is there.
+    """Makes the folder `target`, unless it is there and sound.
 
     Args:
         target: a folder in the cache.
@@ -51,6 +56,7 @@ def prepare(
         fill: writes its content into a folder.
         on_progress: told what is being done.
         cache: the cache.
+        sound: says whether what is there is as it was made.
 
     Raises:
         InputError: the cache can't be written.
@@ -58,8 +64,11 @@ def prepare(
     """
     try:
         with _alone(target, on_progress):
-            if target.is_dir():
+            if target.is_dir() and sound(target):
                 return
+            if target.is_dir():
+                on_progress("damaged: it is made anew", None, None)
+                shutil.rmtree(target)
             for left in target.parent.glob(f"{target.name}.part-*"):
                 shutil.rmtree(left)  # of a process that was killed
             if free(cache) < room:

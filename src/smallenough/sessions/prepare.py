@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from pydantic import ValidationError
+
 from smallenough import plugins
+from smallenough.config import SamplingPart
 from smallenough.errors import InfrastructureError, InputError, ModelNotFound, ModelUnavailable
 from smallenough.events import Plan
 from smallenough.metrics.efficiency import EfficiencyWeights
@@ -96,6 +99,11 @@ class Faults:
     found: list[InputError | InfrastructureError] = field(default_factory=list)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where a setting was said, by its name; empty, or no entry: there is nothing to tell."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], origins: Mapping[str, str]) -> Faults:
+        """Begins with what a file of settings was found to have."""
+        return cls([InputError(text) for text in texts], origins)
 
     def catch(self, work: Callable[[], _T], origin: str = "") -> _T | None:
         """What `work` returns, or None where it fails with a fault that is noted.
@@ -230,8 +238,25 @@ def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> 
     faults.catch(partial(EfficiencyWeights.of, settings.weights), faults.origins.get("weights", ""))
     faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
     for wish in wishes:
+        if not wish.strategies:
+            faults.note(InputError(f"{wish.model}: no strategy is named; name one, as single"), wish.origin)
+        faults.catch(partial(_check_sampling, wish.model, wish.sampling), wish.origin)
         for strategy, options in wish.strategies:
             faults.catch(partial(strategy_options, strategy, options), wish.origin)
+
+
+def _check_sampling(model: str, sampling: Sampling) -> None:
+    """Sees that a model can be sampled so.
+
+    Raises:
+        InputError: a value is out of its bounds; all of them are named.
+    """
+    values = {name: getattr(sampling, name) for name in SamplingPart.model_fields}
+    try:
+        SamplingPart.model_validate(values)
+    except ValidationError as error:
+        told = (f"{model}: {fault['loc'][0]}: {fault['msg']}; it is {fault['input']!r}" for fault in error.errors())
+        raise InputError("\n".join(told)) from error
 
 
 def check_settings(settings: Settings) -> None:
@@ -290,6 +315,9 @@ def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults
         if client is None or info is None or known is None:
             continue
         arm = _arm(wish, provider, info, strategy, options)
+        if {name, info.name} & set(known.models):
+            said = f"{arm.name}: asks {info.name} besides itself; name another model there"
+            faults.note(InputError(said), wish.origin)
         further = faults.catch(partial(further_models, arm, client), wish.origin)
         prompts = faults.catch(partial(load_prompts, arm, suite), wish.origin) if suite else None
         if prompts is not None and further is not None:

@@ -88,8 +88,10 @@ class Batch:
         """Takes a request on; it joins the batch when there is a place."""
         try:
             self._waiting.append(self._sequence(request))
-        except BadRequest as error:
-            self._send([Failed("request", str(error), request.id)])
+        except Exception as error:  # noqa: BLE001 - a model's own template can raise anything
+            text = " ".join(str(error).split())
+            told = text if isinstance(error, BadRequest) else f"{type(error).__name__}: {text}"
+            self._send([Failed("request", told, request.id)])
 
     def drop(self, number: int) -> None:
         """Forgets a request; nothing more is told of it."""
@@ -174,32 +176,33 @@ class Batch:
                 self._waiting.remove(one)
                 self._active[one.memory] = one
                 self._store.add(one.memory)
-                token, one.logits = one.sampler.pick(one.logits), None
-                self._take(one, token)
+                row, one.logits = one.logits, None
+                self._guarded(partial(self._take, one, row), [one])
         return sum(len(part) for _, part in parts)
 
     def _step(self, active: list[_Sequence]) -> int:
         """The next token of every sequence in the batch."""
         logits = self._network.step(self._store, [one.last for one in active])
         for sequence, row in zip(active, logits, strict=True):
-            self._take(sequence, sequence.sampler.pick(row))
+            self._guarded(partial(self._take, sequence, row), [sequence])
         return 0
 
-    def _take(self, sequence: _Sequence, token: int) -> None:
-        """Adds a token to a sequence's answer, and ends the answer where it has to end."""
-        sequence.last = token
+    def _take(self, sequence: _Sequence, logits: Any) -> int:
+        """Adds the next token to a sequence's answer, and ends the answer where it has to end."""
+        sequence.last = token = sequence.sampler.pick(logits)
         sequence.tokens += 1
         ended = token in self._ends
         if not ended:
             self._tell(sequence, sequence.text.feed(token))
         full = sequence.tokens >= sequence.most
         if not (ended or full or sequence.text.stopped):
-            return
+            return 0
         self._leave(sequence)
         self._tell(sequence, sequence.text.end())
         finish: Literal["stop", "length"] = "stop" if ended or sequence.text.stopped else "length"
         times = (sequence.prompt_seconds, time.perf_counter() - sequence.began)
         self._reports.append(Done(sequence.request.id, len(sequence.prompt), sequence.tokens, finish, *times))
+        return 0
 
     def _leave(self, sequence: _Sequence) -> None:
         del self._active[sequence.memory]

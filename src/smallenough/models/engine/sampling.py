@@ -9,6 +9,9 @@ import torch
 _LIKELIEST = 128
 """So many tokens are looked at for the nucleus; only where they are not enough, the whole vocabulary is sorted."""
 
+_COLDEST = 1e-6
+"""Below, quotients would leave the range of float32, and the likeliest token is drawn already."""
+
 
 class Sampler:
     """Chooses tokens for one sequence.
@@ -26,7 +29,7 @@ class Sampler:
         if seed is None:
             self._generator.seed()
         else:
-            self._generator.manual_seed(seed)
+            self._generator.manual_seed(seed % 2**64)
 
     def pick(self, logits: Any) -> int:
         """The next token by its logits, a vector over the vocabulary.
@@ -39,7 +42,7 @@ class Sampler:
             if not torch.isfinite(logits[token]):
                 raise FloatingPointError("the model's output is not a number")
             return token
-        chances = torch.softmax(logits.float().cpu() / self._temperature, -1)
+        chances = torch.softmax(logits.float().cpu() / max(self._temperature, _COLDEST), -1)
         if not torch.isfinite(chances[0]):
             raise FloatingPointError("the model's output is not a number")
         sizes, tokens = self._nucleus(chances)
@@ -57,4 +60,4 @@ class Sampler:
             sizes, tokens = chances.sort(descending=True)
         sizes = sizes.double()
         count = int((sizes.cumsum(-1) - sizes < self._top_p).sum())
-        return sizes[:count], tokens[:count]
+        return sizes[: max(1, count)], tokens[: max(1, count)]

@@ -41,6 +41,8 @@ class Tokens:
             BadRequest: the template refuses the messages, or there is nothing to read.
         """
         chat = bool(self._tokenizer.chat_template)
+        if not messages:
+            raise BadRequest("there are no messages")
         text = self._chat(messages) if chat else "\n\n".join(message.content for message in messages)
         known = self._tokenizer.is_fast  # where tokens lie in the text
         found = self._tokenizer(text, add_special_tokens=not chat, return_offsets_mapping=known)
