@@ -49,10 +49,10 @@ def size(folder: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def wait_until(reached: Any, process: subprocess.Popen[str]) -> None:
+def wait_until(reached: Any, process: subprocess.Popen[Any] | None) -> None:
     """Waits for `reached()`, or for the process's end."""
     deadline = time.monotonic() + GUARD
-    while not reached() and process.poll() is None:
+    while not reached() and (process is None or process.poll() is None):
         assert time.monotonic() < deadline
         time.sleep(0.002)
 

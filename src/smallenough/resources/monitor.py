@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 
+from smallenough.clock import now
 from smallenough.plugins import load, names
 from smallenough.protocols import Probe
 from smallenough.records import Usage
@@ -138,7 +139,7 @@ class ResourceMonitor:
     def start(self) -> None:
         """Begins to sample."""
         with self._lock:
-            self._origin, self._epoch = time.monotonic(), time.time()
+            self._origin, self._epoch = time.monotonic(), now()
             self._latest_reading = self._origin
             self._advance()
             self._previous = (self._origin, self._ledger.whole.amount("cpu_seconds"))

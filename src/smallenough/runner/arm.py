@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import queue
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 
+from smallenough.clock import now
 from smallenough.events import ActionsDecided, AttemptFinished, Event, StepFinished, TrialFinished, TrialStarted
 from smallenough.protocols import Strategy
 from smallenough.records import Arm, Ask, Task, TrialKey
@@ -174,7 +174,7 @@ class ArmRun:
         trial = self.progress.trial(key, task)
         if trial is None:
             trial = Trial(key, task, seed_of(task.problem, self.bench.plan.seed, key.repeat))
-            self._record(trial, TrialStarted(key, trial.seed, time.time()))
+            self._record(trial, TrialStarted(key, trial.seed, now()))
         self._go_on(trial)
 
     def _record(self, trial: Trial, event: Event) -> None:
@@ -204,7 +204,7 @@ class ArmRun:
         if not trial.outstanding and trial.failure is None:
             actions = self.strategy.next(trial.task.problem, trial.steps, trial.seed)
             if actions:
-                self._record(trial, ActionsDecided(trial.key, len(trial.actions), tuple(actions), time.time()))
+                self._record(trial, ActionsDecided(trial.key, len(trial.actions), tuple(actions), now()))
         if not trial.outstanding:
             chosen = self.strategy.choose(trial.task.problem, trial.steps) if trial.failure is None else None
             self._submit(self._evaluations, trial, partial(self.bench.finish, trial, chosen))

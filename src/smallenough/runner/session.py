@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from smallenough.clock import now
 from smallenough.errors import InfrastructureError
 from smallenough.events import ArmFinished, ArmStarted, Event, Failure, SessionFinished, Status, TrialFinished
 from smallenough.prompts import Prompts
@@ -67,7 +67,7 @@ class SessionRunner:
             failure = failure or Failure("InfrastructureError", self.control.reason)
         elif self.control.stop is not Stop.NO:
             status = "interrupted"
-        self.bench.journal.append(finished := SessionFinished(status, failure, time.time()))
+        self.bench.journal.append(finished := SessionFinished(status, failure, now()))
         self.observe(finished)
         return status
 
@@ -87,7 +87,7 @@ class SessionRunner:
             )
             idle = monitor.measure_idle(IDLE_SECONDS)
             prompts, further = self.prompts[arm.name].digest, self.further.get(arm.name, ())
-            self._record(ArmStarted(arm.name, self.models[arm.name], prompts, idle, time.time(), further))
+            self._record(ArmStarted(arm.name, self.models[arm.name], prompts, idle, now(), further))
             monitor.start()
             run = ArmRun(bench, arm, self.strategies[arm.name], monitor, self.progress, self.control, self._watch)
             try:
@@ -96,7 +96,7 @@ class SessionRunner:
                 totals = asdict(monitor.stop())
                 samples.flush()
                 usage = Usage(**totals.pop("usage"))
-                self._record(ArmFinished(arm.name, usage, totals, time.time()))
+                self._record(ArmFinished(arm.name, usage, totals, now()))
         following = bench.plan.arms[position + 1 : position + 2]
         stays = following and (following[0].provider, following[0].model) == (arm.provider, arm.model)
         if following and not stays and self.control.stop is Stop.NO:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from smallenough.clock import now
 from smallenough.errors import InfrastructureError, JournalError
 from smallenough.evaluation import evaluate, evaluate_groups
 from smallenough.events import AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
@@ -84,7 +84,7 @@ class Bench:
             min(self.plan.timeout, ask.deadline or self.plan.timeout),
             f"{trial.key}/{index}",
         )
-        started, completion, failure = time.time(), None, None
+        started, completion, failure = now(), None, None
         with monitor.attempt() as window:
             try:
                 completion = self.clients[arm.provider].generate(request, window.token)
@@ -93,7 +93,7 @@ class Bench:
             if completion is None or completion.retries:  # what answers may be another process now
                 follow(self.clients[arm.provider], monitor)
         usage = window.usage
-        return AttemptFinished(trial.key, index, started, completion, failure, usage, time.time())
+        return AttemptFinished(trial.key, index, started, completion, failure, usage, now())
 
     def check(self, trial: Trial, index: int) -> StepFinished:
         """Evaluates the answer to action `index`, and journals the step with what the public tests say."""
@@ -114,7 +114,7 @@ class Bench:
                 evaluation = self._evaluate(trial, index, code)
             except InfrastructureError as error:
                 failure = _failure(error)
-        event = StepFinished(trial.key, index, code, evaluation, failure, time.time())
+        event = StepFinished(trial.key, index, code, evaluation, failure, now())
         self.journal.append(event)
         return event
 
@@ -143,7 +143,7 @@ class Bench:
             except InfrastructureError as error:
                 failure, outcome = _failure(error), "sandbox_failed"
         index = chosen.index if chosen else None
-        event = TrialFinished(trial.key, outcome, index, scored, failure, time.time())
+        event = TrialFinished(trial.key, outcome, index, scored, failure, now())
         self.journal.append(event)
         return event
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from smallenough import journal
+from smallenough.clock import now
 from smallenough.errors import InputError, JournalError
 from smallenough.events import (
     ArmStarted,
@@ -91,8 +91,8 @@ def run(
     with interruptible(say) as control:
         session = journal.new_id(store.journals)
         with Journal.create(store.journals, session, prepared.suite) as book:
-            book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), time.time()))
-            book.append(ReferencesTimed(references, time.time()))
+            book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), now()))
+            book.append(ReferencesTimed(references, now()))
             process = start_writer(book.folder, store)
             status, failed = _carry_out(prepared, book, Progress(references=references), control, observe)
         writer.step_forward(process)
@@ -135,10 +135,10 @@ def resume(
         prepared = (prepared_again or prepare_again)(plan, journal.read_suite(folder), before)
         if progress.references is None:
             progress.references = _references(prepared, store, say)
-            book.append(ReferencesTimed(progress.references, time.time()))
-        book.append(SessionResumed(time.time()))
+            book.append(ReferencesTimed(progress.references, now()))
+        book.append(SessionResumed(now()))
         for key in list(progress.failed):
-            book.append(reopened := TrialReopened(key, time.time()))
+            book.append(reopened := TrialReopened(key, now()))
             progress.apply(reopened)
         process = writer.start(folder, store)
         status, failed = _carry_out(prepared, book, progress, control, observe)
@@ -160,7 +160,21 @@ def standing(folder: Path) -> tuple[Plan, list[TrialFinished]]:
 def _carry_out(
     prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe
 ) -> tuple[Status, int]:
-    """Runs what is left; how it ended, and how many trials an infrastructure failure ended."""
+    """Runs what is left; how it ended, and how many trials an infrastructure failure ended.
+
+    Raises:
+        JournalError: the journal can't be written; says how to go on.
+    """
+    try:
+        return _run_rest(prepared, book, progress, control, observe)
+    except JournalError as error:
+        session = book.folder.name
+        raise JournalError(f"{error}; mend that, and go on with it: smallenough resume {session}") from error
+
+
+def _run_rest(
+    prepared: Prepared, book: Journal, progress: Progress, control: Control, observe: Observe
+) -> tuple[Status, int]:
     bench = Bench(
         prepared.plan,
         prepared.suite,
