@@ -25,6 +25,7 @@ _COMMANDS = {
     "resume": "Go on with a session that was interrupted.",
     "sessions": "List sessions, the newest first.",
     "compare": "Compare the arms of sessions.",
+    "search": "Search for a model's best options within a limit on cost, then compare them.",
     "flush": "Write to MLflow what a session could not write while it ran.",
     "tasks": "List, show, import and export tasks.",
     "config": "Show what is in force and where it came from; check an experiment file.",

@@ -5,7 +5,7 @@ and the mend.
 """
 
 from smallenough.config.faults import told
-from smallenough.config.form import ExperimentFile, ModelPart, SamplingPart
+from smallenough.config.form import ExperimentFile, ModelPart, RangePart, SamplingPart, SearchPart
 from smallenough.config.layers import DEFAULT_FILE, SETTINGS, Config, Setting, Value, in_force, load_config
 from smallenough.config.located import Located, read_yaml
 
@@ -16,7 +16,9 @@ __all__ = [
     "ExperimentFile",
     "Located",
     "ModelPart",
+    "RangePart",
     "SamplingPart",
+    "SearchPart",
     "Setting",
     "Value",
     "in_force",

@@ -140,6 +140,30 @@ class TrackingPart(Part):
     """Folder of the local store and of all journals; by default `mlruns`."""
 
 
+class RangePart(Part):
+    """Numbers from `low` to `high`, both included; whole ones where both are whole."""
+
+    low: int | Annotated[float, Field(allow_inf_nan=False)]
+    high: int | Annotated[float, Field(allow_inf_nan=False)]
+    log: bool = False
+    """Whether small numbers are looked at as closely as large ones."""
+
+
+class SearchPart(Part):
+    """A search for the best options of one model with one strategy (`smallenough search`)."""
+
+    space: Annotated[Mapping[str, RangePart | tuple[Any, ...]], Field(min_length=1)]
+    """What may vary: `temperature`, `top_p`, `max_tokens`, `context`, or `STRATEGY.OPTION`; a range or a list each."""
+    candidates: Count = 20
+    """How many combinations are tried."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """The share of the tasks that candidates are tried on; `run` and the final comparison never see them."""
+    cost: Literal["latency_seconds", "cpu_seconds", "tokens_total", "energy_joules"] = "latency_seconds"
+    """What a trial may take `most` of, in the mean."""
+    most: Amount | None = None
+    """The limit on the cost; by default none."""
+
+
 class DashboardPart(Part):
     """The dashboard."""
 
@@ -178,6 +202,8 @@ class ExperimentFile(Part):
     """Values to combine: of `temperature`, `top_p`, `max_tokens`, `context`, or of `STRATEGY.OPTION`."""
     arms: tuple[ArmPart, ...] = ()
     """Further arms, one by one."""
+    search: SearchPart | None = None
+    """By default none."""
     repeats: Count = 1
     """How often each arm tries each task."""
     seed: int = 0

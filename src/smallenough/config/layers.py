@@ -44,7 +44,7 @@ SETTINGS = (
     Setting("tracking.uri", "tracking_uri", "MLFLOW_TRACKING_URI"),
     Setting("tracking.store", "store", "SMALLENOUGH_STORE"),
 )
-_ARMS = ("models", "strategies", "parameters", "arms")
+_ARMS = ("models", "strategies", "parameters", "arms", "search")
 """What arms are made of; not settings of the whole."""
 
 

@@ -20,7 +20,7 @@ from smallenough.sessions.prepare import Faults, Settings, Wish
 from smallenough.sessions.suites import free_task, load_file, open_suite
 from smallenough.sessions.wishes import make_wishes
 from smallenough.tasks.jsonl import suite_name
-from smallenough.tasks.select import select
+from smallenough.tasks.select import held_out, select
 from smallenough.tracking.store import Store
 
 
@@ -36,7 +36,9 @@ class Wanted:
     """The whole suite that shall be saved; None: none shall be, or something is wrong with it."""
 
 
-def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults) -> Wanted:
+def wanted(
+    flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults, *, searching: bool = False
+) -> Wanted:
     """What flags, environment and experiment file come to. Nothing is written.
 
     Args:
@@ -45,6 +47,7 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
         force: the settings in force, by key.
         store: where suites are looked for, and results shall go.
         faults: gets what is wrong with flags, strategies, suite, choice of tasks, or the store's folder.
+        searching: whether the tasks that the file holds out for a search are wanted too.
     """
     settings = _settings(force)
     wishes = tuple(make_wishes(flags, config, faults))
@@ -57,6 +60,8 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
     else:
         opened = faults.catch(partial(_opened, flags, force, store), place)
     suite = _selected(opened, flags, force, faults) if opened else None
+    if suite and not searching:
+        suite = without_validation(suite, config, faults)
     return Wanted(suite, wishes, settings, opened if flags.import_data else None)
 
 
@@ -123,3 +128,12 @@ def _selected(suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Fa
     limit = None if flags.all else force["suite.limit"].value
     chosen = partial(select, suite, ids=flags.task_type, categories=named, limit=limit, quick=flags.quick_test)
     return faults.catch(chosen)
+
+
+def without_validation(suite: Suite, config: Config, faults: Faults) -> Suite | None:
+    """The tasks that a search did not see; all of them, where the file describes none."""
+    search = config.form.search
+    if search is None:
+        return suite
+    parts = faults.catch(partial(held_out, suite, search.validation), config.origin(("search",)))
+    return parts[1] if parts else None

@@ -116,7 +116,7 @@ def _specs(flags: Flags, faults: Faults, texts: Iterable[str], origin: str) -> S
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
+class Point:
     """One combination of the parameters."""
 
     sampling: Sampling = field(default_factory=Sampling)
@@ -124,24 +124,24 @@ class _Point:
     """By strategy."""
 
 
-def _grid(config: Config, strategies: Mapping[str, Mapping[str, Json]], faults: Faults) -> list[_Point]:
+def _grid(config: Config, strategies: Mapping[str, Mapping[str, Json]], faults: Faults) -> list[Point]:
     """All combinations of the file's parameters; one of nothing where it names none, or something is wrong."""
     parameters, before = config.form.parameters, len(faults.found)
     for key, values in parameters.items():
         origin = config.origin(("parameters", key))
         for value in values:
-            faults.catch(partial(_check, key, value, strategies), origin)
+            faults.catch(partial(check_parameter, key, value, strategies), origin)
     count = math.prod(map(len, parameters.values()))
     if count > _MOST:
         said = InputError(f"parameters: come to {count} combinations; {_MOST} at most")
         faults.note(said, config.origin(("parameters",)))
     if len(faults.found) > before:
-        return [_Point()]
+        return [Point()]
     axes = [[(key, value) for value in values] for key, values in parameters.items()]
-    return [_point(combination) for combination in itertools.product(*axes)]
+    return [point(combination) for combination in itertools.product(*axes)]
 
 
-def _check(key: str, value: Json, strategies: Mapping[str, Mapping[str, Json]]) -> None:
+def check_parameter(key: str, value: Json, strategies: Mapping[str, Mapping[str, Json]]) -> None:
     """Sees that a parameter can have a value.
 
     Raises:
@@ -162,14 +162,16 @@ def _check(key: str, value: Json, strategies: Mapping[str, Mapping[str, Json]]) 
         strategy_options(strategy, {**strategies[strategy], option: value})
 
 
-def _point(combination: tuple[tuple[str, Json], ...]) -> _Point:
+def point(combination: Iterable[tuple[str, Json]]) -> Point:
+    """What a combination of parameters says of sampling, and of the options of strategies."""
+    combination = tuple(combination)
     sampling = SamplingPart.model_validate({key: value for key, value in combination if "." not in key})
     options: dict[str, dict[str, Json]] = {}
     for key, value in combination:
         strategy, dot, option = key.partition(".")
         if dot:
             options.setdefault(strategy, {})[option] = value
-    return _Point(_sampling(sampling), options)
+    return Point(_sampling(sampling), options)
 
 
 def _sampling(part: SamplingPart) -> Sampling:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import chain, zip_longest
 
 from smallenough.errors import InputError, UnknownName
-from smallenough.records import Suite, Task, replace
+from smallenough.records import Suite, Task, digest, replace
 
 
 def categories(suite: Suite) -> tuple[str, ...]:
@@ -55,6 +55,30 @@ def select(
     if not kept:
         raise InputError(f"no task of the suite {suite.name!r} is left; loosen ids, categories or level")
     return suite if len(kept) == len(suite.tasks) else replace(suite, tasks=tuple(kept))
+
+
+def held_out(suite: Suite, share: float) -> tuple[Suite, Suite]:
+    """Two parts of a suite: `share` of its tasks, and the rest; always the same for the same ids.
+
+    Each category has its share of them, rounded so that the whole comes out (the largest remainders up).
+
+    Raises:
+        InputError: one of them would have no task.
+    """
+    groups: dict[str, list[str]] = {}
+    for task in sorted(suite.tasks, key=lambda task: digest([task.id])):
+        groups.setdefault(task.category, []).append(task.id)
+    quotas = {category: share * len(ids) for category, ids in groups.items()}
+    counts = {category: int(quota) for category, quota in quotas.items()}
+    missing = round(share * len(suite.tasks)) - sum(counts.values())
+    by_remainder = sorted(quotas, key=lambda category: (counts[category] - quotas[category], digest([category])))
+    for category in by_remainder[: max(0, missing)]:
+        counts[category] += 1
+    chosen = {one for category, ids in groups.items() for one in ids[: counts[category]]}
+    parts = [tuple(task for task in suite.tasks if (task.id in chosen) is inside) for inside in (True, False)]
+    if not all(parts):
+        raise InputError(f"suite {suite.name!r}: {len(suite.tasks)} tasks are too few to hold {share:.0%} of them out")
+    return replace(suite, tasks=parts[0]), replace(suite, tasks=parts[1])
 
 
 def _check(what: str, wanted: Collection[str], known: Sequence[str]) -> None:

@@ -232,6 +232,17 @@ def _rebuild(
 # --------------------------------------------------------------------------------------------- from the journals
 
 
+def read_journal(store: Store, session: str) -> Tables:
+    """Reads one session from its journal alone, also while MLflow is behind.
+
+    Raises:
+        TrackingError: there is no readable journal.
+    """
+    rows = _Rows()
+    _read_journal(store.journals / session, rows)
+    return _tables(rows, [session], (), ())
+
+
 def _from_journals(store: Store, sessions: Sequence[str], experiment: str | None, reason: str) -> Tables:
     found = journal.sessions(store.journals)
     known = [one.session for one in found if experiment is None or one.experiment == experiment]

@@ -16,7 +16,9 @@ TAG = "smallenough."
 MOST_METRICS = 49
 """So many metrics a run has at most."""
 
-Kind: TypeAlias = Literal["session", "arm", "trial", "attempt", "resources", "training", "comparison", "validation"]
+Kind: TypeAlias = Literal[
+    "session", "arm", "trial", "attempt", "resources", "training", "comparison", "validation", "search", "candidate"
+]
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 Series: TypeAlias = tuple[tuple[str, float, float, int], ...]
 """Metrics over time: name, value, seconds since the epoch, step."""

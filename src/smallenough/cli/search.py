@@ -1,0 +1,155 @@
+"""`smallenough search`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smallenough.cli.common import counted, json_option, print_json, told_store
+from smallenough.cli.progress import SessionProgress
+from smallenough.cli.run_options import run_options
+from smallenough.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from smallenough.records import Suite
+    from smallenough.sessions.search import Candidate, Search
+
+_SHOWN = 10
+
+
+@click.command("search", short_help="Search for a model's best options within a limit on cost, then compare them.")
+@run_options
+@click.option("--no-compare", is_flag=True, help="Do not compare what was found with the options as they were.")
+@json_option
+def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
+    """Search for the options with which one model solves most, within a limit on what a trial costs.
+
+    An experiment file says what may vary. Candidates are drawn by Optuna, and tried on tasks that are held out for it;
+    what was found is then compared with the options as they were, on the others. Broken off, the same command goes on.
+
+    \b
+      search:
+        space:
+          temperature: {low: 0.0, high: 1.0}
+          branching.width: [1, 2, 3]
+        candidates: 20
+        validation: 0.3          # the share of the tasks that candidates are tried on
+        cost: latency_seconds    # or cpu_seconds, tokens_total, energy_joules: the mean of a trial
+        most: 20
+    \b
+      smallenough search --config experiments/search_branching.yaml
+    """
+    from smallenough.config import in_force, load_config
+    from smallenough.sessions.flags import Flags
+    from smallenough.sessions.places import store_of
+    from smallenough.sessions.prepare import Faults, check_wanted
+    from smallenough.sessions.search import Search, best, searched
+    from smallenough.sessions.wanted import wanted
+    from smallenough.tasks.select import held_out
+
+    flags, unread = Flags(**said), list[str]()
+    config = load_config(flags.config, unread)
+    force = in_force(config, said, os.environ)
+    store, faults = told_store(store_of(force)), Faults.of(unread, {key: value.place for key, value in force.items()})
+    want = wanted(flags, config, force, store, faults, searching=True)
+    check_wanted(want.wishes, want.settings, faults)
+    part, place = config.form.search, config.origin(("search",))
+    wish = faults.catch(lambda: searched(want.wishes, part), place)
+    suite = want.suite
+    parts = faults.catch(lambda: held_out(suite, part.validation), place) if suite and part else None
+    faults.report()
+    assert wish is not None
+    assert part is not None
+    assert parts is not None
+    search = Search(wish, part, parts[0], want.settings, store)
+    _say(f"{counted(part.candidates, 'candidate')} on {counted(len(parts[0].tasks), 'task')} that are held out for it")
+    found: list[Candidate] = []
+    for one in search.run(lambda plan: SessionProgress(plan, quiet=as_json), _say):
+        found.append(one)
+        if not as_json:
+            _say(f"{one.number} of {part.candidates}: {_words(one, part.cost)}; the best so far: {_best(found)}")
+    first = best(found)
+    shown: dict[str, Any] = {"best": first, "candidates": found, "arm": _arm(search, first)}
+    if not as_json:
+        _show(found, first, part.cost, shown["arm"])
+    if no_compare:
+        if as_json:
+            print_json(shown)
+        return 0
+    return _compare(search, first, parts[1], shown, as_json=as_json)
+
+
+def _compare(search: Search, first: Candidate, suite: Suite, shown: dict[str, Any], *, as_json: bool) -> int:
+    """Compares what was found with the options as they were, on tasks that the search did not see."""
+    from smallenough.cli.ending import show_end, wait_for_writer
+    from smallenough.sessions import experiment
+    from smallenough.sessions.compare import compare_sessions
+    from smallenough.sessions.prepare import prepare
+
+    wishes = [replace(search.wish, baseline=True), search.candidate(first.values)]
+    prepared = prepare(suite, wishes, search.settings)
+    with SessionProgress(prepared.plan, quiet=as_json) as progress:
+        progress.say(f"compared on the other {counted(len(suite.tasks), 'task')}, which the search did not see")
+        result = experiment.run(prepared, search.store, progress.observe, progress.say)
+    if not as_json:
+        return show_end(result, search.store, as_json=False, answers=False)
+    wait_for_writer(result, quiet=True)
+    found = compare_sessions(search.store, [result.session]) if result.status == "completed" else None
+    told = json.loads(found.comparison.to_json()) if found else None
+    print_json({**shown, "session": result.session, "status": result.status, "comparison": told})
+    return 0 if found else 130 if result.status == "interrupted" else 3
+
+
+def _show(found: list[Candidate], first: Candidate, cost: str, arm: str) -> None:
+    ranked = sorted(found, key=lambda one: (not one.within, -one.solved, one.cost or 0.0))[:_SHOWN]
+    rows = [
+        (str(one.number), _said(one.values), f"{one.solved:.0%}", _amount(one.cost), "" if one.within else "over")
+        for one in ranked
+    ]
+    print_table(("candidate", "options", "solved", cost, "limit"), rows, right=("candidate", "solved", cost))
+    click.echo(f"\nthe best is candidate {first.number}; in an experiment file:\n\narms:\n  - {arm}\n")
+
+
+def _arm(search: Search, first: Candidate) -> str:
+    """The arm that was found, as an experiment file says it."""
+    wish = search.candidate(first.values)
+    ((strategy, options),) = wish.strategies
+    told = ",".join(f"{name}={_value(value)}" for name, value in options.items())
+    sampling = {name: value for name, value in asdict(wish.sampling).items() if value not in (None, ())}
+    return json.dumps({"model": wish.model, "strategy": strategy + (f":{told}" if told else ""), **sampling})
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _words(one: Candidate, cost: str) -> str:
+    limit = "" if one.within else ", over the limit"
+    return f"{_said(one.values)}: {one.solved:.0%} solved, {_amount(one.cost)} {cost} a trial{limit}"
+
+
+def _best(found: list[Candidate]) -> str:
+    from smallenough.sessions.search import best
+
+    return _said(best(found).values) if any(one.within for one in found) else "none keeps the limit"
+
+
+def _said(values: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={_amount(value) if isinstance(value, float) else value}" for name, value in values.items()
+    )
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
