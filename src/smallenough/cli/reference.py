@@ -32,7 +32,8 @@ def _section(path: str, text: str) -> Iterator[str]:
 def _helps(command: click.Command, path: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
     """The help of a command, and of those below it."""
     name = path.rpartition(" ")[2]
-    context = click.Context(command, parent, name, terminal_width=_WIDTH, max_content_width=_WIDTH)
+    width = {"terminal_width": _WIDTH, "max_content_width": _WIDTH}
+    context = click.Context(command, parent, name, **{**command.context_settings, **width})
     yield path, command.get_help(context)
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
