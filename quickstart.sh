@@ -8,7 +8,8 @@
 # embedded engine's two, which come as Python packages. Safe to run again: what is there is kept, and a start that was
 # broken off continues. Needs Linux or macOS and Python 3.10 or newer; no GPU, no account.
 #
-# What models write runs in bubblewrap, which is installed where apt-get can do it. Where it can't be had, as on macOS:
+# What models write runs in bubblewrap, which is installed where apt-get can do it. Where it can't be had (on macOS you
+# are asked):
 #   ./quickstart.sh --sandbox subprocess     runs it with limits, but not isolated
 #
 # PYTHON   the interpreter to build .venv with (default: python3)
@@ -169,8 +170,16 @@ command -v "$python" >/dev/null || die "$python is not there; install Python 3.1
   die "$("$python" --version) is too old; name a Python 3.10 or newer: PYTHON=python3.12 ./quickstart.sh"
 [[ -z $serve ]] || port_is_free || die "port $port is in use, or not yours to take; name another: ./quickstart.sh --serve --port $((port + 1))"
 [[ -w . ]] || die "$PWD can't be written; put the project where you may write"
-[[ $sandbox == subprocess || $(uname) == Linux ]] ||
-  die "bubblewrap needs Linux; ./quickstart.sh --sandbox subprocess runs what models write with limits, but not isolated"
+if [[ $sandbox == bubblewrap && $(uname) != Linux ]]; then
+  answer=''
+  if [[ -t 0 ]]; then
+    read -r -p "macOS has no bubblewrap: shall what models write run with limits, but not isolated? [y/N] " answer
+    [[ -n $answer ]] || echo >&2
+  fi
+  [[ $answer == [yY]* ]] ||
+    die "bubblewrap needs Linux; ./quickstart.sh --sandbox subprocess runs what models write with limits, but not isolated"
+  sandbox=subprocess
+fi
 packages=()
 while IFS= read -r package; do packages+=("$package"); done < <(missing_packages)
 if ((${#packages[@]})) && ! can_install_packages; then

@@ -21,6 +21,7 @@ import pytest
 from smallenough.analysis.comparison import compare
 from smallenough.tracking import reader
 from smallenough.tracking.store import Store
+from tests.servers.own_ollama import OwnOllama
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "quickstart.sh"
@@ -145,6 +146,38 @@ def test_a_python_that_is_not_there_is_told(alone: Path) -> None:
     assert not (alone / ".venv").exists()
 
 
+@pytest.fixture
+def mac(alone: Path, tmp_path: Path) -> dict[str, str]:
+    """What makes the script take this for a Mac."""
+    (tmp_path / "tools").mkdir()
+    uname = tmp_path / "tools" / "uname"
+    uname.write_text("#!/bin/sh\necho Darwin\n")
+    uname.chmod(0o755)
+    return {"PATH": f"{uname.parent}:{surroundings(alone, {})['PATH']}", **NO_INDEX}
+
+
+def test_where_there_is_no_bubblewrap_nothing_runs_unisolated_without_a_word(alone: Path, mac: dict[str, str]) -> None:
+    done = start(alone, **mac)
+    assert done.returncode == 1
+    assert "bubblewrap needs Linux; ./quickstart.sh --sandbox subprocess runs what models write" in done.stderr
+    assert not (alone / ".venv").exists()
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("y", True), ("n", False), ("", False)])
+def test_on_a_mac_one_is_asked(alone: Path, mac: dict[str, str], answer: str, goes_on: bool) -> None:
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    done = subprocess.run(
+        [str(alone / SCRIPT.name)], env=surroundings(alone, mac), stdin=theirs, capture_output=True, text=True
+    )
+    for end in (ours, theirs):
+        os.close(end)
+    assert "macOS has no bubblewrap" in done.stderr
+    assert done.returncode == 1, "there is no package index"
+    assert ("but NOT isolated (--sandbox subprocess)" in done.stdout) == goes_on
+    assert (alone / ".venv").exists() == goes_on
+
+
 def test_a_port_that_is_in_use_is_told_before_anything_is_done(alone: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -180,17 +213,33 @@ def test_where_an_ollama_server_answers_its_models_are_compared_and_again_at_onc
     tmp_path: Path, ollama_url: str
 ) -> None:
     folder = cloned(tmp_path / "clone")
-    assert start(folder, OLLAMA_HOST=ollama_url, **NO_INDEX).returncode == 1, "the next start goes on from there"
-    done = start(folder, OLLAMA_HOST=ollama_url)
+    (tmp_path / "ollama").mkdir()
+    own = OwnOllama(ollama_url, tmp_path / "ollama")
+    own.start()
+    try:
+        compared_with(own, folder)
+    finally:
+        own.end()
+
+
+def compared_with(own: OwnOllama, folder: Path) -> None:
+    """Runs the script of a clone twice, with two models on a server."""
+    own.call("/api/copy", "POST", source="smollm2:135m", destination="twin")
+    assert start(folder, OLLAMA_HOST=own.url, **NO_INDEX).returncode == 1, "the next start goes on from there"
+    done = start(folder, OLLAMA_HOST=own.url)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "your Ollama server has smollm2:135m: nothing to download" in done.stdout
+    assert "your Ollama server has smollm2:135m twin:latest: nothing to download" in done.stdout
     found = arms(folder)
-    assert list(found["arm"]) == ["smollm2:135m single", "smollm2:135m branching width=1,max_depth=1"]
-    assert list(found["trials"]) == [6, 6]
+    assert list(found["arm"]) == [
+        "twin:latest single",
+        "smollm2:135m single",
+        "smollm2:135m branching width=1,max_depth=1",
+    ]
+    assert list(found["trials"]) == [6, 6, 6]
     assert (found["model_failed"] == 0).all()
     assert not list((folder / ".venv").glob("lib/*/site-packages/torch")), "the engine is not needed"
     made = (folder / ".venv" / "quickstart").stat().st_mtime_ns
-    shown, said = served(folder, OLLAMA_HOST=ollama_url)
+    shown, said = served(folder, OLLAMA_HOST=own.url)
     assert b"<title>MLflow</title>" in shown, said
     assert "smallenough run" in said
     assert (folder / ".venv" / "quickstart").stat().st_mtime_ns == made, "nothing is installed again"

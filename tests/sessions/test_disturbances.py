@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import shlex
-import shutil
 import signal
 import socket
 import sqlite3
@@ -20,12 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from smallenough import journal
 from smallenough.events import ArmFinished, AttemptFinished, TrialFinished
-from smallenough.models.local import server_processes
 from smallenough.sessions import experiment
 from smallenough.tracking import writer
 from smallenough.tracking.behind import WriterState, left
@@ -33,6 +30,7 @@ from smallenough.tracking.store import Store, connect
 from tests import replayed
 from tests.full_disk import on_small_disk
 from tests.servers.faulty import Answer, FaultyServer, Model
+from tests.servers.own_ollama import OwnOllama
 from tests.sessions.test_faults import GUARD, TASKS, content, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -175,48 +173,6 @@ def test_a_clock_that_jumps_harms_no_measurement(
 
 
 # ------------------------------------------------------------------------------------------------ a real model server
-
-
-class OwnOllama:
-    """A second server of the real Ollama, with the first one's models, which can be ended and started again."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        (first,) = server_processes(url, "ollama") or []
-        self.program = psutil.Process(first).exe()
-        theirs = psutil.Process(first).environ()
-        models = Path(theirs.get("OLLAMA_MODELS") or Path(theirs["HOME"], ".ollama", "models"))
-        shutil.copytree(models / "manifests", folder / "models" / "manifests")
-        (folder / "models" / "blobs").symlink_to(models / "blobs")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        self.environment = {**theirs, "OLLAMA_MODELS": str(folder / "models"), "OLLAMA_HOST": self.url}
-        self.log = folder / "ollama.log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [self.program, "serve"], env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
-        wait_until(self.answers, self.process)
-
-    def answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/api/version", timeout=5):
-            return True
-        return False
-
-    def end(self) -> None:
-        if self.process is not None:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                child.kill()
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def call(self, path: str, method: str, **body: str) -> None:
-        data = json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}{path}", data, method=method), timeout=60):
-            pass
 
 
 @pytest.fixture
