@@ -59,6 +59,8 @@ class Plan:
     """End the session after so many infrastructure failures: below 1 a fraction of all trials, else a count."""
     sample_interval: float = 0.1
     """Seconds between two readings of the resource monitor."""
+    scorers: tuple[str, ...] | None = None
+    """Which scorers measure the answers; None: all that are installed."""
     prices: Mapping[str, Json] = field(default_factory=dict)
     """What the machine costs: `per_kwh`, `per_machine_hour`, `currency`, `as_of`; what is not known is left out."""
 

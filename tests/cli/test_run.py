@@ -567,3 +567,15 @@ def test_a_model_of_one_s_own_is_called_and_sampled_as_it_says(
     assert (row["arm"], row["model"]) == ("fast single", "tiny")
     assert server.state.bodies[-1]["model"] == "tiny:latest"
     assert server.state.bodies[-1]["options"]["temperature"] == 0.55
+
+
+def test_the_form_that_users_have_runs_and_what_is_not_used_is_told(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "e.yaml").write_text(
+        "models: [{name: tiny}]\nscorers: [tests]\nvalidation: {metrics: [latency]}\nmonitoring:\n  dashboard: {}\n"
+    )
+    done = run("--config", tmp_path / "e.yaml", "--task-type", "add", "--json")
+    assert done.code == 0
+    assert "e.yaml, line 3: validation is kept for other commands; run does not use it" in done.err
+    assert "e.yaml, line 5: monitoring.dashboard is kept for other commands" in done.err
+    (row,) = json.loads(done.out)["comparison"]["rows"]
+    assert row["solved_rate"]["rate"] == 1

@@ -110,6 +110,8 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
         ),
         ("weights: {latncy: 1}", ["line 1: unknown efficiency weight 'latncy'; did you mean 'latency'?"]),
         ("sandbox: bubblerap", ["line 1: unknown sandbox 'bubblerap'; did you mean 'bubblewrap'?"]),
+        ("scorers: [tets]", ["line 1: scorers: name tests too, without which nothing is known to be solved"]),
+        ("scorers: [tests, statc]", ["line 1: unknown scorer 'statc'; did you mean 'static'?"]),
         ("suite:\n  source: basic", ["line 2: unknown suite 'basic'; did you mean 'basics'?"]),
         ("suite:\n  categories: [mathe]", ["line 2: "]),
         (

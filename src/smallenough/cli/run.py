@@ -66,6 +66,9 @@ def command(
     force = in_force(config, said, os.environ)
     found, faults = told_store(store_of(force)), Faults.of(unread, {key: value.place for key, value in force.items()})
     want = wanted(flags, config, force, found, faults)
+    for place in (("validation",), ("monitoring", "dashboard")):
+        if origin := config.origin(place):
+            click.echo(f"note: {origin}: {'.'.join(place)} is kept for other commands; run does not use it", err=True)
     if flags.import_data and not want.wishes:
         faults.report()
         _import_alone(want, found, dry_run=dry_run, as_json=as_json)

@@ -219,6 +219,8 @@ class ExperimentFile(Part):
     sandbox: Annotated[str, Field(min_length=1)] = "bubblewrap"
     """Where solutions run: `bubblewrap`, or `subprocess` (limits only, no isolation)."""
     limits: LimitsPart = LimitsPart()
+    scorers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """What measures the answers besides their cost: `tests`, `static`, and those of other packages; by default all."""
     weights: Mapping[str, Amount] = Field(default_factory=dict)
     """Weights of the efficiency score that differ from the defaults."""
     prices: PricesPart = PricesPart()

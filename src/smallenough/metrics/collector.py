@@ -29,13 +29,19 @@ class MetricsCollector:
             raise InputError(f"several scorers are called {', '.join(twice)}; give each a name of its own")
 
     @classmethod
-    def installed(cls) -> MetricsCollector:
-        """With every scorer that is installed, plugins of other packages included.
+    def installed(cls, only: Sequence[str] | None = None) -> MetricsCollector:
+        """With the scorers of these names, by which they are announced.
+
+        Args:
+            only: which; None: every one that is installed, plugins of other packages included.
 
         Raises:
-            InputError: one can't be imported.
+            UnknownName: none is announced by that name.
+            InputError: one can't be imported, or `tests` is left out, which says what is solved.
         """
-        return cls([plugins.load("scorers", name)() for name in plugins.names("scorers")])
+        if only is not None and "tests" not in only:
+            raise InputError("scorers: name tests too, without which nothing is known to be solved")
+        return cls([plugins.load("scorers", name)() for name in (plugins.names("scorers") if only is None else only)])
 
     def score(
         self,

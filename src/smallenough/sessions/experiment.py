@@ -181,7 +181,7 @@ def _run_rest(
         book,
         prepared.clients,
         InTurn(prepared.sandbox),
-        MetricsCollector.installed(),
+        MetricsCollector.installed(prepared.plan.scorers),
         progress.references or {},
     )
     try:

@@ -17,6 +17,7 @@ from smallenough import plugins
 from smallenough.config import SamplingPart
 from smallenough.errors import InfrastructureError, InputError, ModelNotFound, ModelUnavailable
 from smallenough.events import Plan
+from smallenough.metrics.collector import MetricsCollector
 from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.models.balanced import BalancedClient
 from smallenough.models.catalogue import class_as, defaults_for, own
@@ -65,6 +66,7 @@ class Settings:
     weights: Mapping[str, float] = field(default_factory=dict)
     fail_on_error: float | None = None
     sample_interval: float = 0.1
+    scorers: tuple[str, ...] | None = None
     prices: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -236,6 +238,7 @@ def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> 
     """Sees what can be seen without asking a model's server: settings, names, and the options of strategies."""
     faults.catch(partial(check_settings, settings))
     faults.catch(partial(EfficiencyWeights.of, settings.weights), faults.origins.get("weights", ""))
+    faults.catch(partial(MetricsCollector.installed, settings.scorers), faults.origins.get("scorers", ""))
     faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
     for wish in wishes:
         if not wish.strategies:

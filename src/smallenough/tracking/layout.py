@@ -71,6 +71,7 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         "seed": plan.seed,
         "concurrency": plan.concurrency,
         "sandbox": plan.sandbox,
+        "scorers": ",".join(plan.scorers) if plan.scorers else None,
         **{f"limit_{name}": value for name, value in asdict(plan.limits).items()},
         "timeout_seconds": plan.timeout,
         **{f"efficiency_{name}": value for name, value in asdict(EfficiencyWeights.of(plan.weights)).items()},
