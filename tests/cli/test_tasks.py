@@ -170,3 +170,8 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str], name: str) 
     said = call(capsys, *name.split(), "--help")
     assert said.code == 0
     assert said.out.count("  smallenough tasks") >= 2
+
+
+def test_a_task_is_found_by_the_end_of_its_id(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = call(capsys, "tasks", "show", "23", "--suite", "humaneval", "--store", tmp_path)
+    assert (said.code, "HumanEval/23" in said.out) == (0, True)

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the local store and of all journals.  [default: SMALLENOUGH_STORE, else mlruns]",
+)
+"""`--store`."""
+
+
 def store_options(command: _Command) -> _Command:
     """Adds `--store` and `--tracking-uri`."""
-    command = click.option(
-        "--store",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder of the local store and of all journals.  [default: SMALLENOUGH_STORE, else mlruns]",
-    )(command)
+    command = store_option(command)
     return click.option(
         "--tracking-uri",
         help="MLflow tracking URI.  [default: MLFLOW_TRACKING_URI, else SQLite in the local store]",

@@ -56,8 +56,11 @@ def command(
     """
     from smallenough.analysis import table
     from smallenough.analysis.evidence import Prices
+    from smallenough.errors import InputError
     from smallenough.sessions.compare import compare_sessions
 
+    if sum((as_json, as_csv, as_markdown)) > 1:
+        raise InputError("--json, --csv and --markdown are one or the other; say one of them")
     prices = None
     if price_per_kwh is not None or price_per_hour is not None:
         prices = Prices(price_per_kwh, price_per_hour, currency)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
-from smallenough.cli.common import json_option, open_store, print_json, store_options
+from smallenough.cli.common import json_option, open_store, print_json, store_option
 from smallenough.errors import InfrastructureError, SmallenoughError
 
 
 @click.command("flush", short_help="Write to MLflow what a session could not write while it ran.")
 @click.argument("sessions", nargs=-1)
+@click.option(
+    "--tracking-uri", help="MLflow tracking URI to write to.  [default: the store that each session was run for]"
+)
 @json_option
-@store_options
-@click.pass_context
-def command(
-    context: click.Context, sessions: tuple[str, ...], as_json: bool, store: Path | None, tracking_uri: str | None
-) -> int:
+@store_option
+def command(sessions: tuple[str, ...], *, as_json: bool, store: Path | None, tracking_uri: str | None) -> int:
     """Write to MLflow what SESSIONS could not write while they ran; none: every session that is behind.
 
     Each goes into the store that it was run for, whatever MLFLOW_TRACKING_URI says; --tracking-uri names another one.
@@ -34,7 +33,7 @@ def command(
     from smallenough.tracking.writer import write
 
     found = open_store(store, tracking_uri)
-    elsewhere = context.get_parameter_source("tracking_uri") is ParameterSource.COMMANDLINE
+    elsewhere = tracking_uri is not None
     folders = [journal.find(found.journals, name) for name in sessions]
     if not sessions:
         target = found if elsewhere else None

@@ -141,6 +141,7 @@ def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
 
 def _ask_first(prepared: Prepared, store: Store) -> None:
     from smallenough.cli.progress import duration
+    from smallenough.errors import InputError
     from smallenough.sessions.estimate import estimate
 
     found = estimate(prepared.plan, store.journals)
@@ -148,7 +149,7 @@ def _ask_first(prepared: Prepared, store: Store) -> None:
         return
     text = f"this will take about {duration(found.seconds)}, by {found.basis}"
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}; give --yes to start it all the same")
+        raise InputError(f"{text}; give --yes to start it all the same")
     click.confirm(f"{text}. Start?", abort=True, err=True)
 
 

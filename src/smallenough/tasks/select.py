@@ -27,7 +27,7 @@ def select(
 
     Args:
         suite: what to choose from.
-        ids: the tasks to keep; none: all.
+        ids: the tasks to keep, also by the end of an id after a slash (`11` for `MBPP/11`); none: all.
         categories: the categories to keep; none: all.
         level: the level to keep; None: all.
         limit: how many tasks to keep at most, spread evenly over the categories; None: all.
@@ -39,7 +39,9 @@ def select(
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit must be 1 or more, and is {limit}")
-    _check("task", ids, [task.id for task in suite.tasks])
+    known = [task.id for task in suite.tasks]
+    ids = [_whole(name, known) for name in ids]
+    _check("task", ids, known)
     _check("category", categories, [task.category for task in suite.tasks])
     kept = [
         task
@@ -79,6 +81,12 @@ def held_out(suite: Suite, share: float) -> tuple[Suite, Suite]:
     if not all(parts):
         raise InputError(f"suite {suite.name!r}: {len(suite.tasks)} tasks are too few to hold {share:.0%} of them out")
     return replace(suite, tasks=parts[0]), replace(suite, tasks=parts[1])
+
+
+def _whole(name: str, known: Sequence[str]) -> str:
+    """The id that `name` is, or the only one that ends with it after a slash; else `name`."""
+    ends = [one for one in known if one.rpartition("/")[2] == name]
+    return ends[0] if name not in known and len(ends) == 1 else name
 
 
 def _check(what: str, wanted: Collection[str], known: Sequence[str]) -> None:
