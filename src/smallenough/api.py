@@ -13,6 +13,7 @@ sessions that were run from here, and the other way round.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +118,7 @@ class ExperimentRunner:
         if wishes and not any(wish.baseline for wish in wishes):
             wishes[0] = replace(wishes[0], baseline=True)
         prepared = prepare(self.suite, wishes, self.settings)
-        with SessionProgress(prepared.plan, quiet=not self._progress) as progress:
+        with closing(prepared), SessionProgress(prepared.plan, quiet=not self._progress) as progress:
             result = experiment.run(prepared, self.store, progress.observe, progress.say)
         self.sessions.append(result.session)
         wait_for_writer(result, quiet=not self._progress)

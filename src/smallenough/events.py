@@ -56,7 +56,7 @@ class Plan:
     weights: Mapping[str, float] = field(default_factory=dict)
     """Weights of the efficiency score that differ from the defaults."""
     fail_on_error: float | None = None
-    """End the session after so many infrastructure failures: below 1 a fraction of all trials, else a count."""
+    """End the session when more trials than so many fail for infrastructure: a count, or below 1 a fraction of all."""
     sample_interval: float = 0.1
     """Seconds between two readings of the resource monitor."""
     scorers: tuple[str, ...] | None = None

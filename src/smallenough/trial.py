@@ -98,7 +98,6 @@ class Progress:
     """Events of those among them that ended in an infrastructure failure, and can be reopened."""
     open: dict[TrialKey, list[Event]] = field(default_factory=dict)
     """Events of the trials that began and did not end."""
-    arms_started: set[str] = field(default_factory=set)
     references: dict[str, float] | None = None
     """Seconds of each reference solution, if they were timed."""
 
@@ -107,8 +106,6 @@ class Progress:
         match event.kind:
             case "references_timed":
                 self.references = dict(event.seconds)
-            case "arm_started":
-                self.arms_started.add(event.arm)
             case "trial_started":
                 self.open[event.key] = [event]
             case "actions_decided" | "attempt_finished" | "step_finished":

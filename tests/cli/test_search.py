@@ -98,8 +98,30 @@ def test_it_finds_what_solves_most_within_the_limit_and_compares_it_on_other_tas
 
     again = json.loads(search("--json", "--no-compare").out)
     assert again["candidates"] == told["candidates"], "what was tried is not tried again"
-    plan = json.loads(search("--dry-run", "--json", command="run").out)["plan"]
-    assert set(plan["task_ids"]) == compared, "nor does a run of the file see them"
+    for more in ((), ("--limit", 20), ("--limit", 50), ("--quick-test",), ("--all",)):
+        plan = json.loads(search("--dry-run", "--json", *more, command="run").out)["plan"]
+        assert not set(plan["task_ids"]) & tried, "nor does a run of the file see them, whatever it selects"
+
+
+def test_broken_off_anywhere_it_goes_on_as_if_it_had_not_been(
+    search: Any, server: FaultyServer, fresh_store: Path, tmp_path: Path
+) -> None:
+    text = FILE.replace("limit: 10", "limit: 4").replace("most: 150", "most: 5000")
+    path = tmp_path / "e.yaml"
+    path.write_text(text.replace("candidates: 4", "candidates: 1"))
+    first = json.loads(search("--json", "--no-compare").out)["candidates"]
+    (book,) = (fresh_store / "search").glob("*.jsonl")
+    with book.open("ab") as file:
+        file.write(b'{"values": {"temper')  # as a kill, or a full disk, leaves it
+    path.write_text(text.replace("candidates: 4", "candidates: 3"))
+    second = json.loads(search("--json", "--no-compare").out)["candidates"]
+    assert second[:1] == first
+    assert len({json.dumps(one["values"]) for one in second}) == 3, "no draw is made twice"
+    book.unlink()
+    whole = json.loads(search("--json", "--no-compare").out)["candidates"]
+    assert [one["values"] for one in whole] == [one["values"] for one in second]
+    other = json.loads(search("--json", "--no-compare", "--max-tokens", 7).out)["candidates"]
+    assert {one["session"] for one in other}.isdisjoint(one["session"] for one in whole), "that is another search"
 
 
 def test_a_limit_that_nothing_keeps_is_told(search: Any, tmp_path: Path) -> None:
@@ -114,12 +136,14 @@ def test_a_limit_that_nothing_keeps_is_told(search: Any, tmp_path: Path) -> None
     ("old", "new", "said"),
     [
         ("search:\n", "x:\n", "nothing to search: give `search: {space: …}` in the experiment file"),
-        ("temperature: {low: 0.0, high: 1.0}", "temprature: [1]", "line 4: unknown parameter 'temprature'"),
-        ("high: 1.0", "high: 3.0", "line 4: parameters.temperature: Input should be less than or equal to 2"),
-        ("{low: 0.0", "{low: 1.0", "search.space.temperature: low has to be below high"),
+        ("temperature: {low: 0.0, high: 1.0}", "temprature: [1]", "line 6: unknown parameter 'temprature'"),
+        ("high: 1.0", "high: 3.0", "line 6: parameters.temperature: Input should be less than or equal to 2"),
+        ("{low: 0.0", "{low: 1.0", "line 6: search.space.temperature.range: Value error, low has to be below high"),
         ("[best_of_n]", "[best_of_n, single]", "a search is for one model with one strategy, and 2 arms are named"),
         ("candidates: 4", "candidates: none", "line 8: search.candidates: should be a valid integer"),
-        ("limit: 10", "limit: 1", "1 tasks are too few to hold 40% of them out"),
+        ("high: 1.0}", "high: 1.0, log: true}", "temperature.range: Value error, with log, low has to be above 0"),
+        ("[1, 3]", "[]", "line 7: search.space.best_of_n.n.list: "),
+        ("validation: 0.4", "validation: 0.001", "104 tasks are too few to hold 0% of them out"),
     ],
 )
 def test_what_can_t_be_searched_is_told_before_a_model_is_asked(

@@ -122,3 +122,18 @@ def test_old_ones_are_chosen_by_age_and_one_at_work_is_left_alone(
     assert len(journal.sessions(store.journals)) == 2
     done = call(capsys, "sessions", "archive", "--older-than", "0h", "--yes", "--json", "--store", store.folder)
     assert {one["session"] for one in json.loads(done.out)} == {newer, older}
+
+
+def test_a_damaged_archive_is_told_and_kept(two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    store, (newer, _) = two
+    assert call(capsys, "sessions", "archive", newer, "--yes", "--store", store.folder).code == 0
+    (file,) = (store.folder / "archive").iterdir()
+    content = file.read_bytes()
+    for damaged in (content[: len(content) // 2], content[:200] + bytes(200) + content[400:]):
+        file.write_bytes(damaged)
+        done = call(capsys, "sessions", "restore", newer, "--store", store.folder)
+        assert done.code == 3, done.err
+        assert file.exists()
+        assert not (store.journals / newer).exists()
+    file.write_bytes(content)
+    assert call(capsys, "sessions", "restore", newer, "--store", store.folder).code == 0

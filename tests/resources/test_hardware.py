@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from smallenough.resources.hardware import busy, cgroup_limits, hardware, others_share
+from smallenough.machine import cgroup_limits, usable_cores
+from smallenough.resources.hardware import busy, hardware, others_share
 
 
 def test_this_machine_is_described() -> None:
@@ -70,3 +71,11 @@ def test_a_stranger_that_works_is_noticed() -> None:
         assert 0.3 / (os.cpu_count() or 1) < busy(0.5) <= 1.0
     finally:
         os.kill(int(ran.stdout), signal.SIGKILL)
+
+
+def test_usable_cores_are_those_that_this_process_may_run_on() -> None:
+    count = "from smallenough.machine import usable_cores; print(usable_cores())"
+    one = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); " + count
+    told = [int(subprocess.check_output([sys.executable, "-c", source])) for source in (count, one)]
+    assert told == [usable_cores(), 1]
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)

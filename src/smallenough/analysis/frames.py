@@ -202,13 +202,12 @@ def _arms_in_order(trials: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
     if arms.duplicated(key).any():
         first = arms[arms.duplicated(key)].iloc[0]
         raise InputError(f"arms: {first['arm']!r} of session {first['session']} is there twice")
-    told = arms.assign(totals=True)
     seen = trials[key].drop_duplicates().sort_values(key)
-    extra = seen.merge(told[key], on=key, how="left", indicator=True)
-    extra = extra.loc[extra["_merge"] == "left_only", key].assign(totals=False)
-    if told.empty:
+    extra = seen.merge(arms[key], on=key, how="left", indicator=True)
+    extra = extra.loc[extra["_merge"] == "left_only", key]
+    if arms.empty:
         return extra.reset_index(drop=True)
-    return pd.concat([told, extra], ignore_index=True) if len(extra) else told.reset_index(drop=True)
+    return pd.concat([arms, extra], ignore_index=True) if len(extra) else arms.reset_index(drop=True)
 
 
 def _checked_trials(trials: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,7 @@ def check(file: Path | None) -> int:
 
     from smallenough.config import DEFAULT_FILE, in_force, load_config
     from smallenough.errors import InputError
+    from smallenough.models.catalogue import entries
     from smallenough.sessions.flags import Flags
     from smallenough.sessions.places import store_of
     from smallenough.sessions.prepare import Faults, check_wanted
@@ -86,6 +87,9 @@ def check(file: Path | None) -> int:
     config = load_config(file, unread)
     force = in_force(config, {}, os.environ)
     faults = Faults.of(unread, {key: value.place for key, value in force.items()})
+    faults.catch(entries)
+    if len(faults.found) > len(unread):
+        faults.report()  # which models are meant, can't be told
     want = wanted(Flags(), config, force, told_store(store_of(force)), faults)
     check_wanted(want.wishes, want.settings, faults)
     faults.report()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -74,16 +75,17 @@ def command(
         _import_alone(want, found, dry_run=dry_run, as_json=as_json)
         return 0
     prepared = prepare(want.suite, want.wishes, want.settings, faults)
-    if dry_run:
-        _show_dry_run(prepared, found, as_json=as_json)
-        return 0
-    if not yes:
-        _ask_first(prepared, found)
-    if want.imported:
-        saved = _save(want.imported, found)
-        click.echo(_told(saved), err=True)
-        prepared = replace(prepared, suite=replace(prepared.suite, version=saved.version))
-    return _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
+    with contextlib.closing(prepared):
+        if dry_run:
+            _show_dry_run(prepared, found, as_json=as_json)
+            return 0
+        if not yes:
+            _ask_first(prepared, found)
+        if want.imported:
+            saved = _save(want.imported, found)
+            click.echo(_told(saved), err=True)
+            prepared = replace(prepared, suite=replace(prepared.suite, version=saved.version))
+        return _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
 
 
 # ------------------------------------------------------------------------------------------------ importing first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,24 +51,23 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     from smallenough.sessions.prepare import Faults, check_wanted
     from smallenough.sessions.search import Search, best, searched
     from smallenough.sessions.wanted import wanted
-    from smallenough.tasks.select import held_out
 
     flags, unread = Flags(**said), list[str]()
     config = load_config(flags.config, unread)
     force = in_force(config, said, os.environ)
     store, faults = told_store(store_of(force)), Faults.of(unread, {key: value.place for key, value in force.items()})
-    want = wanted(flags, config, force, store, faults, searching=True)
+    want = wanted(flags, config, force, store, faults)
     check_wanted(want.wishes, want.settings, faults)
-    part, place = config.form.search, config.origin(("search",))
-    wish = faults.catch(lambda: searched(want.wishes, part), place)
-    suite = want.suite
-    parts = faults.catch(lambda: held_out(suite, part.validation), place) if suite and part else None
+    part = config.form.search
+    wish = faults.catch(lambda: searched(want.wishes, part), config.origin(("search",)))
     faults.report()
     assert wish is not None
     assert part is not None
-    assert parts is not None
-    search = Search(wish, part, parts[0], want.settings, store)
-    _say(f"{counted(part.candidates, 'candidate')} on {counted(len(parts[0].tasks), 'task')} that are held out for it")
+    assert want.suite is not None
+    assert want.validation is not None
+    search = Search(wish, part, want.validation, want.settings, store)
+    tasks = counted(len(want.validation.tasks), "task")
+    _say(f"{counted(part.candidates, 'candidate')} on {tasks} that are held out for it")
     found: list[Candidate] = []
     for one in search.run(lambda plan: SessionProgress(plan, quiet=as_json), _say):
         found.append(one)
@@ -81,7 +81,7 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
         if as_json:
             print_json(shown)
         return 0
-    return _compare(search, first, parts[1], shown, as_json=as_json)
+    return _compare(search, first, want.suite, shown, as_json=as_json)
 
 
 def _compare(search: Search, first: Candidate, suite: Suite, shown: dict[str, Any], *, as_json: bool) -> int:
@@ -93,7 +93,7 @@ def _compare(search: Search, first: Candidate, suite: Suite, shown: dict[str, An
 
     wishes = [replace(search.wish, baseline=True), search.candidate(first.values)]
     prepared = prepare(suite, wishes, search.settings)
-    with SessionProgress(prepared.plan, quiet=as_json) as progress:
+    with closing(prepared), SessionProgress(prepared.plan, quiet=as_json) as progress:
         progress.say(f"compared on the other {counted(len(suite.tasks), 'task')}, which the search did not see")
         result = experiment.run(prepared, search.store, progress.observe, progress.say)
     if not as_json:
@@ -121,7 +121,8 @@ def _arm(search: Search, first: Candidate) -> str:
     ((strategy, options),) = wish.strategies
     told = ",".join(f"{name}={_value(value)}" for name, value in options.items())
     sampling = {name: value for name, value in asdict(wish.sampling).items() if value not in (None, ())}
-    return json.dumps({"model": wish.model, "strategy": strategy + (f":{told}" if told else ""), **sampling})
+    more = {"size_class": wish.size_class} if wish.size_class else {}
+    return json.dumps({"model": wish.model, "strategy": strategy + (f":{told}" if told else ""), **sampling, **more})
 
 
 def _value(value: Any) -> str:

@@ -10,15 +10,34 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from smallenough.records import SizeClass
 
-Count = Annotated[int, Field(gt=0)]
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("holds a character that no file's name can have")
+    return path
+
+
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Name = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
+Folder = Annotated[Path, Field(strict=False), AfterValidator(_without_nul)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=1e7)]
+Megabytes = Annotated[int, Field(gt=0, le=2**20)]
 
 
 def _several(value: Any) -> Any:
@@ -35,22 +54,24 @@ class Part(BaseModel):
     @classmethod
     def _empty(cls, values: Any) -> Any:
         """A key under which everything is commented out says nothing."""
+        if isinstance(values, Mapping):
+            return {key: value for key, value in values.items() if value is not None}
         return {} if values is None else values
 
 
 class ExperimentPart(Part):
     """What the experiment is called."""
 
-    name: Annotated[str, Field(min_length=1)] = "smallenough"
+    name: Name = "smallenough"
     """Name of the MLflow experiment."""
 
 
 class SuitePart(Part):
     """Where the tasks come from."""
 
-    source: Annotated[str, Field(min_length=1)] = "basics"
+    source: Name = "basics"
     """A task source (`basics`, `mbpp`, `humaneval`, `jsonl`), or the name of an imported suite."""
-    path: Annotated[Path, Field(strict=False)] | None = None
+    path: Folder | None = None
     """The file or folder of a source that reads one."""
     ids: str | None = None
     """The tasks to take, as `11-510` or `1,5,7-9`."""
@@ -78,11 +99,11 @@ class SamplingPart(Part):
 class ModelPart(SamplingPart):
     """A model to compare, with each of the strategies."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     """`NAME` (of config/models.yaml, else Ollama's) or `PROVIDER:NAME`."""
     size_class: SizeClass | None = None
     """Which prompt templates it gets; by default the catalogue's, else by its number of parameters."""
-    strategies: tuple[str, ...] | None = None
+    strategies: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """In place of the experiment's."""
     baseline: bool = False
     """Whether its first arm is what the others are compared with."""
@@ -91,7 +112,7 @@ class ModelPart(SamplingPart):
 class ArmPart(SamplingPart):
     """One arm, said whole."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Name
     """As a model's `name`."""
     strategy: str = "single"
     """As on the command line: `NAME` or `NAME:KEY=VALUE,…`."""
@@ -108,13 +129,13 @@ class LimitsPart(Part):
     """Processor time."""
     wall_seconds: Seconds = 20.0
     """From when it runs."""
-    memory_megabytes: Count = 512
+    memory_megabytes: Megabytes = 512
     """Of 2^20 bytes."""
     processes: Count = 16
     """Processes and threads at the same time."""
-    output_kilobytes: Count = 1024
+    output_kilobytes: Megabytes = 1024
     """Of 2^10 bytes: standard output and standard error, each."""
-    disk_megabytes: Count = 32
+    disk_megabytes: Megabytes = 32
     """Of 2^20 bytes: everything in the private temporary folder."""
 
 
@@ -136,7 +157,7 @@ class TrackingPart(Part):
 
     uri: str | None = None
     """MLflow tracking URI; by default SQLite in the local store."""
-    store: Annotated[Path, Field(strict=False)] | None = None
+    store: Folder | None = None
     """Folder of the local store and of all journals; by default `mlruns`."""
 
 
@@ -148,11 +169,26 @@ class RangePart(Part):
     log: bool = False
     """Whether small numbers are looked at as closely as large ones."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> RangePart:
+        if not self.low < self.high:
+            raise ValueError("low has to be below high")
+        if self.log and self.low <= 0:
+            raise ValueError("with log, low has to be above 0")
+        return self
+
+
+Choices = Annotated[tuple[str | int | float | bool, ...], Field(min_length=1)]
+Space = Annotated[
+    Annotated[RangePart, Tag("range")] | Annotated[Choices, Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, tuple) else "range"),
+]
+
 
 class SearchPart(Part):
     """A search for the best options of one model with one strategy (`smallenough search`)."""
 
-    space: Annotated[Mapping[str, RangePart | tuple[Any, ...]], Field(min_length=1)]
+    space: Annotated[Mapping[str, Space], Field(min_length=1)]
     """What may vary: `temperature`, `top_p`, `max_tokens`, `context`, or `STRATEGY.OPTION`; a range or a list each."""
     candidates: Count = 20
     """How many combinations are tried."""
@@ -213,10 +249,10 @@ class ExperimentFile(Part):
     timeout: Seconds = 300.0
     """Seconds that one inference may take."""
     fail_on_error: Amount | None = None
-    """End the session after so many infrastructure failures: below 1 a fraction of all trials, else a count."""
+    """End the session when more trials than so many fail for infrastructure: a count, or below 1 a fraction of all."""
     urls: tuple[str, ...] = ()
     """Ollama servers that share the work; by default OLLAMA_HOST, else localhost."""
-    sandbox: Annotated[str, Field(min_length=1)] = "bubblewrap"
+    sandbox: Name = "bubblewrap"
     """Where solutions run: `bubblewrap`, or `subprocess` (limits only, no isolation)."""
     limits: LimitsPart = LimitsPart()
     scorers: Annotated[tuple[str, ...], Field(min_length=1)] | None = None

@@ -94,7 +94,8 @@ def load_config(path: Path | None = None, faults: list[str] | None = None) -> Co
             form = ExperimentFile.model_validate(located.values)
             break
         except ValidationError as error:
-            found += told(error, located, ExperimentFile)
+            if not found:  # what follows from leaving these out is no fault of the file
+                found += told(error, located, ExperimentFile)
             located = located.without([one["loc"] for one in error.errors(include_url=False)])
     if faults is not None:
         faults += found
@@ -125,8 +126,9 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
         else:
             found[key] = Value(value, config.origin(place) or "default")
     if flags.get("suite"):  # another source than the file's, of which the rest does not speak
-        for key in ("suite.path", "suite.ids", "suite.protocol"):
-            found[key] = Value(None, "--suite")
+        for key, empty in (("path", None), ("ids", None), ("protocol", None), ("categories", ()), ("limit", None)):
+            if not found[f"suite.{key}"].origin.startswith("--"):
+                found[f"suite.{key}"] = Value(empty, "--suite")
     return found
 
 

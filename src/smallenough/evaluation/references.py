@@ -6,7 +6,6 @@ fails there is run again by itself, and that counts.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from smallenough.evaluation.evaluate import Planned, evaluate, imports_of, plan, result_of
 from smallenough.evaluation.process import Solution, run_jobs
+from smallenough.machine import usable_cores
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Limits, Task, Test
 
@@ -49,7 +49,7 @@ def run_reference_times(
     patient = replace(bounds, cpu_seconds=bounds.cpu_seconds * _PATIENCE, wall_seconds=bounds.wall_seconds * _PATIENCE)
     given = [task for task in tasks if task.reference is not None]
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         try:
             parts = list(pool.map(partial(_run_chunk, sandbox=sandbox, limits=patient), chunks))
         except BaseException:  # Ctrl-C waits for what runs, and for no more

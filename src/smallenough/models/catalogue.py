@@ -256,7 +256,10 @@ def _packaged() -> dict[str, CatalogueEntry]:
 
 def _stamp() -> tuple[Path, int]:
     """The user's own file, and when it was written; 0: it is not there."""
-    path = Path(os.environ.get("SMALLENOUGH_MODELS", "config/models.yaml")).absolute()
+    named = os.environ.get("SMALLENOUGH_MODELS")
+    path = Path(named or "config/models.yaml").absolute()
+    if named and not path.is_file():
+        raise InputError(f"SMALLENOUGH_MODELS: {named} is no file")
     return path, path.stat().st_mtime_ns if path.is_file() else 0
 
 

@@ -10,7 +10,6 @@ Otherwise evaluations overlap with inferences, in a pool of their own, so that n
 
 from __future__ import annotations
 
-import os
 import queue
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from functools import partial
 
 from smallenough.clock import now
 from smallenough.events import ActionsDecided, AttemptFinished, Event, StepFinished, TrialFinished, TrialStarted
+from smallenough.machine import usable_cores
 from smallenough.protocols import Strategy
 from smallenough.records import Arm, Ask, Task, TrialKey
 from smallenough.resources.monitor import ResourceMonitor
@@ -29,7 +29,7 @@ from smallenough.trial import Progress, Trial
 
 Observe = Callable[[Event], None]
 
-EVALUATIONS = 2 * (os.cpu_count() or 1)
+EVALUATIONS = 2 * usable_cores()
 """How many answers are evaluated at once, beside inferences: while some run in the sandbox (see `InTurn`), others are
 prepared and judged."""
 

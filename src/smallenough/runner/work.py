@@ -6,7 +6,6 @@ a wrong answer; everything else that goes wrong is a fault of smallenough, and i
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from smallenough.evaluation import evaluate, evaluate_groups
 from smallenough.events import AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
 from smallenough.extraction import extract_code
 from smallenough.journal import Journal
+from smallenough.machine import usable_cores
 from smallenough.metrics import MetricsCollector
 from smallenough.protocols import ModelClient, Sandbox
 from smallenough.records import (
@@ -48,7 +48,7 @@ class InTurn:
     def __init__(self, sandbox: Sandbox) -> None:
         self.name = sandbox.name
         self._sandbox = sandbox
-        self._turns = threading.Semaphore(os.cpu_count() or 1)
+        self._turns = threading.Semaphore(usable_cores())
 
     def run(self, program: Program, limits: Limits) -> Execution:
         """As the sandbox within does, once it is this program's turn."""

@@ -252,7 +252,7 @@ def _disk(patient: Patient) -> Iterator[Finding]:
 def _memory() -> Iterator[Finding]:
     import psutil
 
-    from smallenough.resources.hardware import cgroup_limits
+    from smallenough.machine import cgroup_limits
 
     memory, limit = psutil.virtual_memory(), cgroup_limits()[1]
     low = memory.available < _LEAST_MEMORY
@@ -267,7 +267,8 @@ def _memory() -> Iterator[Finding]:
 def _cpu() -> Iterator[Finding]:
     import psutil
 
-    from smallenough.resources.hardware import busy, cgroup_limits
+    from smallenough.machine import cgroup_limits
+    from smallenough.resources.hardware import busy
 
     quota, cores = cgroup_limits()[0], psutil.cpu_count()
     told = f"{cores} logical cores" + ("" if quota is None else f", of which this process's group may use {quota:g}")
@@ -324,17 +325,21 @@ def _mbpp() -> Iterator[Finding]:
 
 
 def _prompts() -> Iterator[Finding]:
+    from typing import get_args
+
     from smallenough.prompts import Prompts
+    from smallenough.records import SizeClass
 
     folder = Path(os.environ.get("SMALLENOUGH_PROMPTS", "config/prompts"))
-    known = {"large": Prompts.load("large"), "small": Prompts.load("small")}
+    known: dict[str, Prompts] = {size: Prompts.load(size) for size in get_args(SizeClass)}
     own = sorted(path.relative_to(folder) for path in folder.glob("*/*.j2"))
     used = [str(path) for path in own if path.parent.name in known and path.stem in known[path.parent.name].sources]
     unused = [str(path) for path in own if str(path) not in used]
     told = f"{folder} overrides {', '.join(used)}" if used else "the package's own are in force"
     if unused:
         told += f"; {folder} also holds {', '.join(unused)}, which no strategy asks for"
-        mend = f"name each CLASS/NAME.j2 with CLASS large or small, NAME one of {', '.join(known['large'].sources)}"
+        classes, names = ", ".join(known), ", ".join(known["large"].sources)
+        mend = f"name each CLASS/NAME.j2 with CLASS one of {classes}, NAME one of {names}"
         yield Finding("prompt templates", "broken", told, mend, values={"overrides": used})
     else:
         yield Finding("prompt templates", "ok", told, needed=True, values={"overrides": used})

@@ -218,7 +218,12 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
             if client := faults.catch(partial(make_client, provider, settings.urls), origin):
                 clients[provider] = client
         found += _look_up(wish, suite, clients.get(provider), faults)
-    faults.report()
+    try:
+        faults.report()
+    except BaseException:
+        for client in clients.values():
+            client.close()
+        raise
     assert sandbox is not None
     assert suite is not None
     by_name = _each_once(found)
@@ -240,6 +245,8 @@ def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> 
     faults.catch(partial(EfficiencyWeights.of, settings.weights), faults.origins.get("weights", ""))
     faults.catch(partial(MetricsCollector.installed, settings.scorers), faults.origins.get("scorers", ""))
     faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
+    for wish in [wish for wish in wishes if wish.baseline][1:]:
+        faults.note(InputError(f"{wish.model}: another arm is the baseline already; mark one of them"), wish.origin)
     for wish in wishes:
         if not wish.strategies:
             faults.note(InputError(f"{wish.model}: no strategy is named; name one, as single"), wish.origin)
@@ -280,7 +287,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
-    """The plan of these arms on these tasks. It holds a strategy's options whole, so that a resume has the same.
+    """The plan of these arms on these tasks. It names all scorers and holds options whole: a resume has the same.
 
     Raises:
         UnknownName: no such strategy or option.
@@ -293,7 +300,11 @@ def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
         suite_digest=suite.digest,
         arms=tuple(whole),
         task_ids=tuple(task.id for task in suite.tasks),
-        **{**shared, "concurrency": settings.concurrency or max(1, len(settings.urls))},
+        **{
+            **shared,
+            "concurrency": settings.concurrency or max(1, len(settings.urls)),
+            "scorers": settings.scorers or tuple(plugins.names("scorers")),
+        },
     )
 
 

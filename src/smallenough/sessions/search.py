@@ -2,32 +2,37 @@
 
 Candidates are drawn by Optuna's TPE sampler (Bergstra et al. 2011) and tried on the tasks that are held out for it,
 each in a session of its own. What breaks the limit loses against everything that keeps it, the more the further it is
-over. A search that was broken off goes on where it was: what was tried is kept beside the journals.
+over. Each draw depends on the seed and on what was tried before it alone, and that is kept in a file: a search that was
+broken off goes on as if it had not been.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import pandas as pd
+import portalocker
+
 from smallenough.config import RangePart, SearchPart
-from smallenough.errors import InputError, Interrupted, MissingPackage, ModelUnavailable, TrackingError
+from smallenough.errors import InputError, Interrupted, JournalError, MissingPackage, ModelUnavailable, TrackingError
 from smallenough.events import Event, Plan
 from smallenough.records import Json, Suite, digest, replace
 from smallenough.sessions import experiment
 from smallenough.sessions.experiment import SessionResult
-from smallenough.sessions.prepare import Settings, Wish, prepare
-from smallenough.sessions.wishes import check_parameter, point
+from smallenough.sessions.prepare import Prepared, Settings, Wish, prepare
+from smallenough.sessions.wishes import point
 from smallenough.tracking import reader
 from smallenough.tracking.search_run import SearchRun
 from smallenough.tracking.store import Store
 
 if TYPE_CHECKING:
-    import optuna
+    from optuna.distributions import BaseDistribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +83,6 @@ class Search:
     settings: Settings
     store: Store
 
-    @property
-    def identity(self) -> str:
-        """The same for the same model, tasks, space and limit, so that a search goes on."""
-        shared = [self.wish.model, self.wish.strategies, self.suite.digest, [task.id for task in self.suite.tasks]]
-        more = [self.part.model_dump(mode="json", exclude={"candidates"}), self.settings.seed, self.settings.repeats]
-        return digest([*shared, *more])[:12]
-
-    @property
-    def file(self) -> Path:
-        """Where it is kept what was tried."""
-        return self.store.folder / "search" / f"{self.identity}.log"
-
     def candidate(self, values: Mapping[str, Json]) -> Wish:
         """The wish with these values for what varies."""
         found = point(values.items())
@@ -101,82 +94,79 @@ class Search:
 
         Raises:
             MissingPackage: optuna is not installed.
-            InputError: a candidate can't be run.
+            InputError: the model can't be run, or another process is at this very search.
             Interrupted: the user stopped it; what was tried is kept.
-            InfrastructureError: a server, the sandbox or the journal fails.
+            InfrastructureError: a server, the sandbox, the journal or the disk fails.
         """
-        study = self._study()
-        tracked = self._tracked(say)
-        done = [trial for trial in study.trials if trial.user_attrs.get("session")]
-        candidates = [self._told(number, trial) for number, trial in enumerate(done[: self.part.candidates], 1)]
-        yield from list(candidates)
-        for number in range(len(candidates) + 1, self.part.candidates + 1):
-            trial = study.ask()
-            values = {name: _suggest(trial, name, space) for name, space in self.part.space.items()}
-            result = self._tried(values, begin)
-            solved, cost = self._measured(result.session)
-            trial.set_user_attr("session", result.session)
-            trial.set_user_attr("solved", solved)
-            trial.set_user_attr("cost", cost)
-            study.tell(trial, self._worth(solved, cost))
-            candidates.append(found := self._told(number, study.trials[trial.number]))
-            self._track(tracked, candidates, say)
-            yield found
+        _optuna()
+        with closing(prepare(self.suite, [self.wish], self.settings)) as prepared:
+            identity = self._identity(prepared)
+        with _kept_in(self.store.folder / "search" / f"{identity}.jsonl") as book:
+            candidates = [self._judged(number, **one) for number, one in enumerate(book.read(), 1)]
+            candidates = candidates[: self.part.candidates]
+            run = self._tracked(identity, say)
+            for count in range(1, len(candidates) + 1):  # one may have been tried and not tracked
+                self._track(run, candidates[:count], say)
+            yield from list(candidates)
+            while len(candidates) < self.part.candidates:
+                values = self._drawn(candidates)
+                result = self._tried(values, begin)
+                found = {"values": values, "session": result.session, **self._measured(result.session)}
+                book.append(found)
+                candidates.append(self._judged(len(candidates) + 1, **found))
+                self._track(run, candidates, say)
+                yield candidates[-1]
+
+    def _identity(self, prepared: Prepared) -> str:
+        """The same for all that decides what candidates come to, so that only such a search is gone on with."""
+        plan = {**asdict(prepared.plan), "experiment": "", "prices": {}}
+        models = [asdict(info) for info in prepared.models.values()]
+        prompts = [prompts.digest for prompts in prepared.prompts.values()]
+        return digest([plan, models, prompts, self.part.model_dump(mode="json", exclude={"candidates"})])[:12]
+
+    def _drawn(self, candidates: Sequence[Candidate]) -> dict[str, Json]:
+        optuna = _optuna()
+        space = {name: _distribution(part) for name, part in self.part.space.items()}
+        seed = int(digest([self.settings.seed, len(candidates)])[:8], 16)
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+        for one in candidates:
+            worth = self._worth(one)
+            study.add_trial(optuna.trial.create_trial(params=dict(one.values), distributions=space, value=worth))
+        drawn: dict[str, Json] = study.ask(fixed_distributions=space).params
+        return drawn
 
     def _tried(self, values: Mapping[str, Json], begin: Begin) -> SessionResult:
         settings = replace(self.settings, experiment=f"{self.settings.experiment}-search")
         prepared = prepare(self.suite, [self.candidate(values)], settings)
-        with begin(prepared.plan) as watching:
+        with closing(prepared), begin(prepared.plan) as watching:
             result = experiment.run(prepared, self.store, watching.observe, watching.say)
         result.writer.wait()  # so that it takes no time from the next one
         if result.status == "interrupted":
-            raise Interrupted(f"the search was stopped; the same command goes on, with what {self.file} keeps")
+            raise Interrupted("the search was stopped; the same command goes on with it")
         if result.status == "failed" or result.failed:
             why = result.reason or f"{result.failed} trials failed for no fault of the model"
             raise ModelUnavailable(f"session {result.session}: {why}; mend that, and give the same command again")
         return result
 
-    def _measured(self, session: str) -> tuple[float, float | None]:
+    def _measured(self, session: str) -> dict[str, float | None]:
         trials = reader.read_journal(self.store, session).trials
-        cost = trials[self.part.cost].mean() if self.part.cost in trials else None
-        return float(trials["solved"].mean()), None if cost is None or cost != cost else float(cost)
+        means = {name: trials[name].mean() if name in trials else None for name in ("solved", self.part.cost)}
+        solved, cost = (None if value is None or pd.isna(value) else float(value) for value in means.values())
+        if solved is None:
+            raise InputError("the tasks have no tests that decide, so that nothing can be searched for on them")
+        return {"solved": solved, "cost": cost}
 
-    def _within(self, cost: float | None) -> bool:
-        return self.part.most is None or (cost is not None and cost <= self.part.most)
+    def _judged(self, number: int, **told: Any) -> Candidate:
+        most, cost = self.part.most, told["cost"]
+        return Candidate(number, within=most is None or (cost is not None and cost <= most), **told)
 
-    def _worth(self, solved: float, cost: float | None) -> float:
+    def _worth(self, one: Candidate) -> float:
         """What the sampler maximizes: the share solved; below 0, by how much the limit is broken."""
-        if self._within(cost):
-            return solved
-        return -1.0 if cost is None or not self.part.most else -(cost / self.part.most)
+        if one.within:
+            return one.solved
+        return -1.0 if one.cost is None or not self.part.most else -(one.cost / self.part.most)
 
-    def _told(self, number: int, trial: optuna.trial.FrozenTrial) -> Candidate:
-        told = trial.user_attrs
-        return Candidate(
-            number, trial.params, told["solved"], told["cost"], self._within(told["cost"]), told["session"]
-        )
-
-    def _study(self) -> optuna.Study:
-        try:
-            import optuna
-            from optuna.storages import JournalStorage
-            from optuna.storages.journal import JournalFileBackend
-        except ImportError as error:
-            raise MissingPackage("optuna", "search") from error
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a part of it is new
-            storage = JournalStorage(JournalFileBackend(str(self.file)))
-        return optuna.create_study(
-            study_name=self.identity,
-            storage=storage,
-            sampler=optuna.samplers.TPESampler(seed=self.settings.seed),
-            direction="maximize",
-            load_if_exists=True,
-        )
-
-    def _tracked(self, say: Callable[[str], None]) -> SearchRun | None:
+    def _tracked(self, identity: str, say: Callable[[str], None]) -> SearchRun | None:
         strategy, options = self.wish.strategies[0]
         params = {
             "model": self.wish.model,
@@ -189,12 +179,12 @@ class Search:
             "seed": self.settings.seed,
         }
         try:
-            return SearchRun(self.store, self.settings.experiment, self.identity, params)
+            return SearchRun(self.store, self.settings.experiment, identity, params)
         except TrackingError as error:
             say(f"the search itself is not tracked: {error}")
             return None
 
-    def _track(self, run: SearchRun | None, candidates: list[Candidate], say: Callable[[str], None]) -> None:
+    def _track(self, run: SearchRun | None, candidates: Sequence[Candidate], say: Callable[[str], None]) -> None:
         """Logs the last candidate, and the best one so far."""
         if run is None:
             return
@@ -211,7 +201,7 @@ class Search:
             say(f"candidate {found.number} is not tracked: {error}")
 
 
-def best(candidates: list[Candidate]) -> Candidate:
+def best(candidates: Sequence[Candidate]) -> Candidate:
     """The one that solves most of those that keep the limit; of equals, the cheapest, then the first.
 
     Raises:
@@ -225,7 +215,7 @@ def best(candidates: list[Candidate]) -> Candidate:
     return min(within, key=lambda one: (-one.solved, one.cost if one.cost is not None else 0.0, one.number))
 
 
-def searched(wishes: tuple[Wish, ...], part: SearchPart | None) -> Wish:
+def searched(wishes: Sequence[Wish], part: SearchPart | None) -> Wish:
     """The one arm that a search varies.
 
     Raises:
@@ -238,19 +228,64 @@ def searched(wishes: tuple[Wish, ...], part: SearchPart | None) -> Wish:
     if len(wishes) != 1 or len(wishes[0].strategies) != 1:
         arms = sum(len(wish.strategies) for wish in wishes)
         raise InputError(f"a search is for one model with one strategy, and {arms} arms are named")
-    (wish,) = wishes
-    for name, space in part.space.items():
-        for value in space if isinstance(space, tuple) else (space.low, space.high):
-            check_parameter(name, value, dict(wish.strategies))
-        if isinstance(space, RangePart) and not space.low < space.high:
-            raise InputError(f"search.space.{name}: low has to be below high")
-    return wish
+    return wishes[0]
 
 
-def _suggest(trial: optuna.Trial, name: str, space: RangePart | tuple[Any, ...]) -> Json:
+class _Book:
+    """What was tried, a line of JSON each; a last line that was torn is put right by the next one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> list[dict[str, Any]]:
+        lines = self._path.read_bytes().split(b"\n") if self._path.exists() else []
+        return [json.loads(line) for line in lines[:-1]]
+
+    def append(self, one: Mapping[str, Any]) -> None:
+        whole = b"".join(json.dumps(line).encode() + b"\n" for line in [*self.read(), one])
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_bytes(whole)
+            fresh.replace(self._path)
+        except OSError as error:
+            raise JournalError(f"{self._path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _kept_in(path: Path) -> Iterator[_Book]:
+    """What was tried; nobody else goes on with it meanwhile."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = portalocker.Lock(
+            path.with_suffix(".lock"), mode="a", timeout=0, flags=portalocker.LOCK_EX | portalocker.LOCK_NB
+        )
+        lock.acquire()
+    except portalocker.LockException as error:
+        raise InputError("another process is at this very search; wait for it, or end it") from error
+    except OSError as error:
+        raise JournalError(f"{error.filename or path}: {error.strerror or error}") from error
+    try:
+        yield _Book(path)
+    finally:
+        lock.release()
+
+
+def _distribution(space: RangePart | tuple[Any, ...]) -> BaseDistribution:
+    kinds = _optuna().distributions
     if isinstance(space, tuple):
-        found: Json = trial.suggest_categorical(name, list(space))
-        return found
-    if isinstance(space.low, int) and isinstance(space.high, int):
-        return trial.suggest_int(name, space.low, space.high, log=space.log)
-    return trial.suggest_float(name, float(space.low), float(space.high), log=space.log)
+        kind, bounds = kinds.CategoricalDistribution, {"choices": space}
+    elif isinstance(space.low, int) and isinstance(space.high, int):
+        kind, bounds = kinds.IntDistribution, space.model_dump()
+    else:
+        kind, bounds = kinds.FloatDistribution, space.model_dump()
+    found: BaseDistribution = kind(**bounds)
+    return found
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingPackage("optuna", "search") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tarfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from smallenough import journal
 from smallenough.errors import InputError, JournalError, UnknownName
 from smallenough.journal import SessionSummary
+from smallenough.tracking.behind import own_store
 from smallenough.tracking.removal import remove_runs
 from smallenough.tracking.store import Store
 from smallenough.tracking.writer import only_writer
@@ -90,8 +93,11 @@ def archive(store: Store, session: SessionSummary) -> Path:
     with _errors(), _alone(session.folder):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with tarfile.open(partly, "w:gz") as file:
-                file.add(session.folder, session.session)
+            with partly.open("wb") as whole:
+                with tarfile.open(fileobj=whole, mode="w:gz") as file:
+                    file.add(session.folder, session.session)
+                whole.flush()
+                os.fsync(whole.fileno())
             partly.replace(target)
         finally:
             partly.unlink(missing_ok=True)
@@ -145,7 +151,7 @@ def remove(store: Store, session: SessionSummary, on_run: Callable[[int, int], N
         JournalError: the journal can't be removed, or is being written to MLflow.
     """
     with _errors(), _alone(session.folder):
-        removed = remove_runs(store, session.session, on_run)
+        removed = remove_runs(own_store(session.folder, store), session.session, on_run)
         shutil.rmtree(session.folder)
     return removed
 
@@ -161,5 +167,5 @@ def _alone(folder: Path) -> Iterator[None]:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise JournalError(f"{getattr(error, 'filename', None) or 'archive'}: {error}") from error

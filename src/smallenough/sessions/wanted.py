@@ -5,7 +5,7 @@ Nothing is looked up here but the suite; whether models, strategies and sandbox 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -18,7 +18,7 @@ from smallenough.sessions.flags import Flags, contradictions
 from smallenough.sessions.places import check_writable
 from smallenough.sessions.prepare import Faults, Settings, Wish
 from smallenough.sessions.suites import free_task, load_file, open_suite
-from smallenough.sessions.wishes import make_wishes
+from smallenough.sessions.wishes import check_parameter, make_wishes
 from smallenough.tasks.jsonl import suite_name
 from smallenough.tasks.select import held_out, select
 from smallenough.tracking.store import Store
@@ -32,13 +32,13 @@ class Wanted:
     """The tasks, already selected; None: something is wrong with them."""
     wishes: tuple[Wish, ...]
     settings: Settings
+    validation: Suite | None = None
+    """The tasks that a search tries candidates on, which `suite` has none of; None: the file describes no search."""
     imported: Suite | None = None
     """The whole suite that shall be saved; None: none shall be, or something is wrong with it."""
 
 
-def wanted(
-    flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults, *, searching: bool = False
-) -> Wanted:
+def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults) -> Wanted:
     """What flags, environment and experiment file come to. Nothing is written.
 
     Args:
@@ -47,7 +47,6 @@ def wanted(
         force: the settings in force, by key.
         store: where suites are looked for, and results shall go.
         faults: gets what is wrong with flags, strategies, suite, choice of tasks, or the store's folder.
-        searching: whether the tasks that the file holds out for a search are wanted too.
     """
     settings = _settings(force)
     wishes = tuple(make_wishes(flags, config, faults))
@@ -59,10 +58,26 @@ def wanted(
         opened = faults.catch(partial(_to_import, flags, settings.sandbox, store))
     else:
         opened = faults.catch(partial(_opened, flags, force, store), place)
-    suite = _selected(opened, flags, force, faults) if opened else None
-    if suite and not searching:
-        suite = without_validation(suite, config, faults)
-    return Wanted(suite, wishes, settings, opened if flags.import_data else None)
+    imported = opened if flags.import_data else None
+    validation = None
+    if config.form.search:
+        _check_space(config, wishes, faults)
+        share, place = config.form.search.validation, config.origin(("search",))
+        parts = faults.catch(partial(held_out, opened, share), place) if opened else None
+        validation, opened = parts or (None, None)
+        validation = _selected(validation, flags, force, faults, share) if validation else None
+        opened = _selected(opened, flags, force, faults, 1 - share) if opened else None
+    elif opened:
+        opened = _selected(opened, flags, force, faults)
+    return Wanted(opened, wishes, settings, validation, imported)
+
+
+def _check_space(config: Config, wishes: Sequence[Wish], faults: Faults) -> None:
+    assert config.form.search
+    strategies = dict(spec for wish in wishes for spec in wish.strategies)
+    for name, space in config.form.search.space.items():
+        for value in space if isinstance(space, tuple) else (space.low, space.high):
+            faults.catch(partial(check_parameter, name, value, strategies), config.origin(("search", "space", name)))
 
 
 def _settings(force: Mapping[str, Value]) -> Settings:
@@ -113,7 +128,10 @@ def _to_import(flags: Flags, sandbox: str, store: Store) -> Suite:
     return merged_with_newest(store, suite) if flags.no_clear else suite
 
 
-def _selected(suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Faults) -> Suite | None:
+def _selected(
+    suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Faults, share: float = 1.0
+) -> Suite | None:
+    """The tasks that are wanted; of a limit on them, a share."""
     if flags.task is not None:
         return suite
     categories = force["suite.categories"]
@@ -126,14 +144,6 @@ def _selected(suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Fa
     if len(faults.found) > before:
         return None
     limit = None if flags.all else force["suite.limit"].value
+    limit = limit and max(1, round(share * limit))
     chosen = partial(select, suite, ids=flags.task_type, categories=named, limit=limit, quick=flags.quick_test)
     return faults.catch(chosen)
-
-
-def without_validation(suite: Suite, config: Config, faults: Faults) -> Suite | None:
-    """The tasks that a search did not see; all of them, where the file describes none."""
-    search = config.form.search
-    if search is None:
-        return suite
-    parts = faults.catch(partial(held_out, suite, search.validation), config.origin(("search",)))
-    return parts[1] if parts else None

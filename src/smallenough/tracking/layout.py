@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from smallenough.events import ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, TrialFinished
+from smallenough.events import ArmStarted, AttemptFinished, Plan, Scored, SessionStarted, StepFinished, TrialFinished
 from smallenough.metrics import EfficiencyWeights, trial_metrics
-from smallenough.records import Arm, Ask, Json, Score, Suite, Usage
+from smallenough.records import Arm, Ask, Json, Outcome, Score, Suite, Usage
 from smallenough.tracking.masking import masked
 from smallenough.tracking.parts import ArmTotals
 from smallenough.tracking.runs import RunRecord, RunStatus, Series, numbers, record_of, tags, texts
@@ -280,7 +280,7 @@ def attempt_row(context: Context, trial: Trial, index: int, scored: Scored | Non
         "task": task.id,
         "category": task.category,
         "role": action.role,
-        "outcome": _attempt_outcome(attempt, hidden.passed if hidden else None),
+        "outcome": _attempt_outcome(attempt, check, hidden.passed if hidden else None),
         "repeat": trial.key.repeat,
         "attempt": index,
         "parent": action.parent,
@@ -289,7 +289,7 @@ def attempt_row(context: Context, trial: Trial, index: int, scored: Scored | Non
         "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
         "note": action.note or None,
-        "error": attempt.failure.error if attempt.failure else failed.error if failed else None,
+        "error": next((one.error for one in (attempt.failure, check.failure if check else None, failed) if one), None),
         "solved": None if hidden is None or hidden.passed is None else float(hidden.passed),
         "public_passed_ratio": public.ratio if public else None,
         "tests_passed_ratio": hidden.ratio if hidden else None,
@@ -300,9 +300,11 @@ def attempt_row(context: Context, trial: Trial, index: int, scored: Scored | Non
     }
 
 
-def _attempt_outcome(attempt: AttemptFinished, solved: bool | None) -> str:
+def _attempt_outcome(attempt: AttemptFinished, check: StepFinished | None, solved: bool | None) -> Outcome:
     if attempt.failure:
         return "model_failed"
+    if check and check.failure:
+        return "sandbox_failed"
     return "unscored" if solved is None else "solved" if solved else "unsolved"
 
 
@@ -348,6 +350,7 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
         "sampling": {name: row.get(name) for name in ("temperature", "top_p", "max_tokens", "seed")},
         "completion": asdict(attempt.completion) if attempt.completion else None,
         "failure": asdict(attempt.failure) if attempt.failure else None,
+        "check_failure": asdict(check.failure) if check and check.failure else None,
         "code": check.code if check else None,
         "public": asdict(check.evaluation) if check and check.evaluation else None,
         "hidden": asdict(scored.hidden) if scored and scored.hidden else None,

@@ -206,7 +206,7 @@ def _artifact(client: MlflowClient, arm: Run, name: str) -> pd.DataFrame | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             return pd.read_parquet(client.download_artifacts(arm.info.run_id, name, folder))
-        except (MlflowException, OSError):
+        except (MlflowException, OSError, ValueError):  # what Arrow finds damaged is a ValueError
             return None
 
 

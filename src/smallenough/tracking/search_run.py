@@ -28,9 +28,7 @@ class SearchRun:
     def __init__(self, store: Store, experiment: str, identity: str, params: Mapping[str, Json]) -> None:
         self._store, self._identity = store, identity
         self._client = stores.connect(store)
-        with mapped(store.uri):
-            known = self._client.get_experiment_by_name(experiment)
-            self._experiment: str = known.experiment_id if known else self._client.create_experiment(experiment)
+        self._experiment = stores.experiment_id(self._client, store, experiment)
         self.run_id = self._made("search", f"search:{identity}", f"search {params.get('model', '')}", None, params)
 
     def candidate(

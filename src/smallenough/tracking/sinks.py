@@ -319,4 +319,4 @@ def open_sink(client: MlflowClient, uri: str, experiment: str, artifacts: Path |
     return BulkSink(slow, engine.begin, experiment, artifacts), ""
 
 
-__all__ = ["BulkSink", "ClientSink", "Known", "Sink", "TrackingError", "open_sink"]
+__all__ = ["BulkSink", "ClientSink", "Known", "Sink", "open_sink"]

@@ -74,7 +74,10 @@ class Store:
         given = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if not given:
             return cls.local(folder)
-        scheme = urlparse(given).scheme
+        try:
+            scheme = urlparse(given).scheme
+        except ValueError as error:
+            raise InputError(f"tracking URI {shown_uri(given)!r}: {error}") from error
         if scheme in ("", "file"):
             path = Path(unquote(urlparse(given).path if scheme else given)).absolute()
             notice = f"MLflow no longer tracks to folders such as {given}: using {path / DATABASE}"
@@ -121,6 +124,8 @@ def create(store: Store) -> None:
         TrackingError: the folder can't be written.
     """
     import portalocker
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     assert store.database
     assert store.artifacts
@@ -142,7 +147,9 @@ def create(store: Store) -> None:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.close()
             fresh.rename(store.database)
-    except (OSError, sqlite3.Error) as error:
+    except portalocker.LockException as error:
+        raise TrackingError(f"{store.folder}: another process has been creating the store for a minute") from error
+    except (OSError, sqlite3.Error, SQLAlchemyError, MlflowException) as error:
         raise TrackingError(f"{store.folder}: can't create the store: {error}") from error
 
 

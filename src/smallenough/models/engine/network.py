@@ -42,6 +42,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from smallenough.machine import usable_cores
 from smallenough.models.engine.attention import Attention, Reading, Stepping, Unsupported, spans_agree
 from smallenough.models.engine.memory import Memory, Store
 
@@ -95,7 +96,7 @@ class Network:
     def __init__(self, folder: str, place: str, kind: str) -> None:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        torch.set_num_threads(usable_cores())
         self._device = torch.device(place)
         self._attention = Attention()
         AttentionInterface.register(_NAME, self._attention)
