@@ -132,6 +132,12 @@ def test_a_limit_that_nothing_keeps_is_told(search: Any, tmp_path: Path) -> None
     assert "no candidate keeps the limit; the cheapest took" in done.err
 
 
+def test_a_flag_for_what_varies_is_refused(search: Any, server: FaultyServer) -> None:
+    done = search("--temperature", 0.5)
+    assert (done.code, server.state.requests["/api/chat"]) == (2, 0)
+    assert "--temperature and search.space.temperature say the same thing" in done.err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

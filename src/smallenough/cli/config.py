@@ -42,9 +42,10 @@ def show(*, as_json: bool, **said: Any) -> int:
     from smallenough.sessions.prepare import Faults
     from smallenough.sessions.wishes import make_wishes
 
-    flags, faults = Flags(**said), Faults()
-    config = load_config(flags.config)
+    flags, unread = Flags(**said), list[str]()
+    config = load_config(flags.config, unread)
     force = in_force(config, said, os.environ)
+    faults = Faults.of(unread, {})
     wishes = list(make_wishes(flags, config, faults))
     faults.report()
     if as_json:

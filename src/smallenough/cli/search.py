@@ -46,6 +46,7 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
       smallenough search --config experiments/search_branching.yaml
     """
     from smallenough.config import in_force, load_config
+    from smallenough.errors import InputError
     from smallenough.sessions.flags import Flags
     from smallenough.sessions.places import store_of
     from smallenough.sessions.prepare import Faults, check_wanted
@@ -60,6 +61,10 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     check_wanted(want.wishes, want.settings, faults)
     part = config.form.search
     wish = faults.catch(lambda: searched(want.wishes, part), config.origin(("search",)))
+    for name in ("temperature", "max_tokens"):
+        if part and said[name] is not None and name in part.space:
+            option = f"--{name.replace('_', '-')}"
+            faults.note(InputError(f"{option} and search.space.{name} say the same thing; leave one of them out"))
     faults.report()
     assert wish is not None
     assert part is not None
