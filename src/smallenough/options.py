@@ -29,6 +29,11 @@ class StrategyOptions:
         return ()
 
     @property
+    def least_asks(self) -> int:
+        """How many inferences a trial takes at least, if the first answer passes."""
+        return 1
+
+    @property
     def most_asks(self) -> int | None:
         """How many inferences a trial can take; None: not known."""
         return None

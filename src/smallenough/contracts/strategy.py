@@ -61,7 +61,7 @@ class StrategyContract:
         options = data.draw(self.options)
         steps = play(make(self.name, options), world, problem)
         assert options.most_asks is not None
-        assert 1 <= len(asks(steps)) <= options.most_asks
+        assert 1 <= options.least_asks <= len(asks(steps)) <= options.most_asks
 
     @inherited
     @given(st.data(), worlds, problems)

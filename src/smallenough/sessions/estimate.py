@@ -38,12 +38,13 @@ def estimate(plan: Plan, journals: Path) -> Estimate:
     """
     each = len(plan.task_ids) * plan.repeats
     rates = _rates(plan, journals)
-    mosts = [strategy_options(arm.strategy, arm.options).most_asks for arm in plan.arms]
+    options = [strategy_options(arm.strategy, arm.options) for arm in plan.arms]
+    mosts = [one.most_asks for one in options]
     known = all(_same(arm) in rates for arm in plan.arms)
     seconds = sum(rates[_same(arm)] for arm in plan.arms) * each if known else None
     return Estimate(
         plan.trials,
-        plan.trials,
+        each * sum(one.least_asks for one in options),
         None if None in mosts else each * sum(most for most in mosts if most is not None),
         seconds,
         "the seconds a trial of earlier sessions on this suite" if known else "",

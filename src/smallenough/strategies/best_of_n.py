@@ -49,6 +49,11 @@ class Options(StrategyOptions):
             raise InputError("best_of_n: temperature must be between 0 and 2")
 
     @property
+    def least_asks(self) -> int:
+        """All samples, unless they are drawn one by one until one passes."""
+        return 1 if self.early_stop and not self.parallel else self.n
+
+    @property
     def most_asks(self) -> int:
         """All samples."""
         return self.n

@@ -62,6 +62,11 @@ class Options(StrategyOptions):
         return tuple(dict.fromkeys((*self.of_first.models, self.large)))
 
     @property
+    def least_asks(self) -> int:
+        """Those of the first stage."""
+        return self.of_first.least_asks
+
+    @property
     def most_asks(self) -> int | None:
         """Those of the first stage, and one."""
         first = self.of_first.most_asks
