@@ -120,7 +120,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's own file of models."""
     monkeypatch.setenv("SMALLENOUGH_MODELS", str(tmp_path / "models.yaml"))
+    (tmp_path / "models.yaml").touch()
     return tmp_path / "models.yaml"
+
+
+def test_a_file_that_is_named_and_not_there_is_told(mine: Path) -> None:
+    mine.unlink()
+    with pytest.raises(InputError, match=r"SMALLENOUGH_MODELS: .*models\.yaml is no file"):
+        own("fast")
 
 
 def test_a_user_s_own_entry_goes_before_one_of_the_same_name(mine: Path) -> None:
