@@ -17,8 +17,8 @@ from smallenough.errors import InputError
 from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.sessions.flags import Flags
 from smallenough.sessions.prepare import Faults, check_wanted
-from smallenough.sessions.start import EXPERIMENT, MODELS, write_start
-from smallenough.sessions.wanted import wanted
+from smallenough.sessions.start import start_files, write_start
+from smallenough.sessions.wanted import understood, wanted
 from smallenough.tracking.store import Store
 
 GIVEN = """\
@@ -47,13 +47,10 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 def checked(path: Path, **flags: Any) -> tuple[Config, list[str]]:
     """The file, and what is wrong with it, by all that can be told without a model."""
-    unread: list[str] = []
-    config = load_config(path, unread)
-    force = in_force(config, flags, {})
-    faults = Faults.of(unread, {key: value.place for key, value in force.items()})
-    want = wanted(Flags(**flags), config, force, Store.local(path.parent / "mlruns"), faults)
-    check_wanted(want.wishes, want.settings, faults)
-    return config, [str(fault) for fault in faults.found]
+    said = understood({"config": path, **flags}, {})
+    want = said.wanted(Store.local(path.parent / "mlruns"))
+    check_wanted(want.wishes, want.settings, said.faults)
+    return said.config, [str(fault) for fault in said.faults.found]
 
 
 def faults(folder: Path, text: str | bytes) -> list[str]:
@@ -195,6 +192,21 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
     assert in_force(config, {}, {})["experiment.name"].origin == f"{path}, line 2"
 
 
+@pytest.mark.parametrize(
+    ("flags", "environment", "said"),
+    [
+        ({"timeout": 1e300}, {}, "--timeout: Input should be less than or equal to 10000000"),
+        ({}, {"MLFLOW_EXPERIMENT_NAME": "x" * 600}, "MLFLOW_EXPERIMENT_NAME: String should have at most 250"),
+        ({"store": Path("a\0b")}, {}, "--store: Value error, holds a character that no file's name can have"),
+    ],
+)
+def test_flags_and_the_environment_have_the_same_bounds(
+    flags: dict[str, Any], environment: dict[str, str], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        in_force(Config(ExperimentFile()), flags, environment)
+
+
 def test_another_suite_takes_nothing_of_the_file_s(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "suite: {source: mbpp, ids: 11-510, protocol: standard}"))
     found = in_force(config, {"suite": "basics"}, {})
@@ -334,14 +346,15 @@ def test_whatever_a_file_holds_it_loads_or_is_told_in_words(tmp_path: Path, cont
 
 
 def test_every_default_is_written_out_in_the_file_to_start_from(tmp_path: Path) -> None:
-    config = load_config(written(tmp_path, EXPERIMENT))
+    text = start_files()["experiment_config.yaml"]
+    config = load_config(written(tmp_path, text))
     force, plain = (in_force(one, {}, {}) for one in (config, Config(ExperimentFile())))
     for key, value in force.items():
         if key == "weights":
             assert EfficiencyWeights.of(value.value) == EfficiencyWeights()
         else:
             assert value.value == plain[key].value, key
-    assert all(name in EXPERIMENT for name in mentioned(ExperimentFile.model_json_schema()))
+    assert all(name in text for name in mentioned(ExperimentFile.model_json_schema()))
 
 
 def mentioned(schema: Mapping[str, Any]) -> set[str]:
@@ -360,10 +373,11 @@ def test_what_is_there_is_kept_and_the_project_s_own_files_are_those_to_start_fr
         "models.yaml": False,
     }
     assert (tmp_path / "config" / "models.yaml").read_text() == "- name: mine"
-    assert (tmp_path / "config" / "experiment_config.yaml").read_text("utf-8") == EXPERIMENT
-    root = Path(__file__).parents[2] / "config"
-    assert (root / "experiment_config.yaml").read_text("utf-8") == EXPERIMENT
-    assert (root / "models.yaml").read_text("utf-8") == MODELS
+    for name, text in start_files().items():
+        assert (Path(__file__).parents[2] / "config" / name).read_text("utf-8") == text
+    assert (tmp_path / "config" / "experiment_config.yaml").read_text("utf-8") == start_files()[
+        "experiment_config.yaml"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,17 @@ from smallenough.options import StrategyOptions
 from smallenough.strategies import best_of_n, branching, cascade, single
 
 WORDS: dict[str, Any] = {"shots": st.integers(0, 3)}
+BRANCHING: dict[str, Any] = {
+    "max_depth": st.integers(0, 4),
+    "width": st.integers(1, 3),
+    "parallel": st.booleans(),
+    "ladder": st.lists(st.floats(0, 2), max_size=4).map(tuple),
+    "feedback": st.sampled_from(["chat", "rewrite", "off"]),
+    "hints": st.booleans(),
+    "reformulate": st.booleans(),
+    "shorten": st.booleans(),
+    "early_stop": st.booleans(),
+}
 OPTIONS: dict[str, st.SearchStrategy[StrategyOptions]] = {
     "single": st.builds(single.Options, **WORDS),
     "best_of_n": st.builds(
@@ -22,16 +33,8 @@ OPTIONS: dict[str, st.SearchStrategy[StrategyOptions]] = {
     ),
     "branching": st.builds(
         branching.Options,
-        max_depth=st.integers(0, 4),
-        width=st.integers(1, 3),
-        parallel=st.booleans(),
-        ladder=st.lists(st.floats(0, 2), max_size=4).map(tuple),
-        feedback=st.sampled_from(["chat", "rewrite", "off"]),
-        hints=st.booleans(),
-        reformulate=st.booleans(),
-        shorten=st.booleans(),
+        **BRANCHING,
         subtasks=st.booleans(),
-        early_stop=st.booleans(),
         budget_tokens=st.none() | st.integers(1, 200),
         budget_seconds=st.none() | st.floats(0, 20),
         **WORDS,

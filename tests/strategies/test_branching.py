@@ -12,24 +12,12 @@ from smallenough.errors import InputError
 from smallenough.prompts import Prompts
 from smallenough.records import Ask, Evaluation, Problem, Step, Test, TestResult
 from smallenough.strategies.branching import Branching, Options
+from tests.strategies.any_options import BRANCHING
 
 PROBLEM = Problem("t", "Return the double of n.", "double", "function", (Test("assert double(2) == 4"),))
 PROMPTS = Prompts.load("small")
 
-options = st.builds(
-    Options,
-    max_depth=st.integers(0, 4),
-    width=st.integers(1, 3),
-    parallel=st.booleans(),
-    ladder=st.lists(st.floats(0, 2), max_size=4).map(tuple),
-    feedback=st.sampled_from(["chat", "rewrite", "off"]),
-    hints=st.booleans(),
-    reformulate=st.booleans(),
-    shorten=st.booleans(),
-    early_stop=st.booleans(),
-    budget_tokens=st.none(),
-    budget_seconds=st.none(),
-)
+options = st.builds(Options, **BRANCHING, budget_tokens=st.none(), budget_seconds=st.none())
 
 
 def step(index: int, ask: Any, *passed: bool, tokens: int = 10) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +36,13 @@ def show(*, as_json: bool, **said: Any) -> int:
       smallenough config show
       smallenough config show --config experiments/temperatures.yaml --repeats 3
     """
-    import os
-
-    from smallenough.config import in_force, load_config
-    from smallenough.sessions.flags import Flags
-    from smallenough.sessions.prepare import Faults
+    from smallenough.sessions.wanted import understood
     from smallenough.sessions.wishes import make_wishes
 
-    flags, unread = Flags(**said), list[str]()
-    config = load_config(flags.config, unread)
-    force = in_force(config, said, os.environ)
-    faults = Faults.of(unread, {})
-    wishes = list(make_wishes(flags, config, faults))
-    faults.report()
+    read = understood(said, os.environ)
+    wishes = list(make_wishes(read.flags, read.config, read.faults))
+    read.faults.report()
+    force = read.force
     if as_json:
         print_json({"settings": _values(force), "arms": [values for wish in wishes for values in _arms(wish)]})
         return 0
@@ -72,28 +67,21 @@ def check(file: Path | None) -> int:
 
     Asks no model and no server: whether those are there, `smallenough run --dry-run` tells.
     """
-    import os
-
-    from smallenough.config import DEFAULT_FILE, in_force, load_config
+    from smallenough.config import DEFAULT_FILE
     from smallenough.errors import InputError
     from smallenough.models.catalogue import entries
-    from smallenough.sessions.flags import Flags
     from smallenough.sessions.places import store_of
-    from smallenough.sessions.prepare import Faults, check_wanted
-    from smallenough.sessions.wanted import wanted
+    from smallenough.sessions.prepare import check_wanted
+    from smallenough.sessions.wanted import understood
 
     if file is None and not DEFAULT_FILE.is_file():
         raise InputError(f"{DEFAULT_FILE} is not there; name a file, or run: smallenough init")
-    unread: list[str] = []
-    config = load_config(file, unread)
-    force = in_force(config, {}, os.environ)
-    faults = Faults.of(unread, {key: value.place for key, value in force.items()})
-    faults.catch(entries)
-    if len(faults.found) > len(unread):
-        faults.report()  # which models are meant, can't be told
-    want = wanted(Flags(), config, force, told_store(store_of(force)), faults)
-    check_wanted(want.wishes, want.settings, faults)
-    faults.report()
+    read = understood({"config": file}, os.environ)
+    if read.faults.catch(entries) is None:
+        read.faults.report()  # which models are meant, can't be told
+    want = read.wanted(told_store(store_of(read.force)))
+    check_wanted(want.wishes, want.settings, read.faults)
+    read.faults.report()
     assert want.suite is not None
     arms = sum(len(wish.strategies) for wish in want.wishes)
     click.echo(f"{file or DEFAULT_FILE}: in order; {counted(arms, 'arm')} on {counted(len(want.suite.tasks), 'task')}")

@@ -33,7 +33,7 @@ def command(sessions: tuple[str, ...], *, as_json: bool, store: Path | None, tra
     from smallenough.tracking.writer import write
 
     found = open_store(store, tracking_uri)
-    elsewhere = tracking_uri is not None
+    elsewhere = bool(tracking_uri)
     folders = [journal.find(found.journals, name) for name in sessions]
     if not sessions:
         target = found if elsewhere else None

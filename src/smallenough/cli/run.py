@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,22 +54,15 @@ def command(
     Everything is checked before the first model is asked. Ctrl-C once finishes what is in flight, twice stops at
     once; `smallenough resume SESSION` goes on either way.
     """
-    import os
-
-    from smallenough.config import in_force, load_config
-    from smallenough.sessions.flags import Flags
     from smallenough.sessions.places import store_of
-    from smallenough.sessions.prepare import Faults, prepare
-    from smallenough.sessions.wanted import wanted
+    from smallenough.sessions.prepare import prepare
+    from smallenough.sessions.wanted import understood
 
-    flags = Flags(**said)
-    unread: list[str] = []
-    config = load_config(flags.config, unread)
-    force = in_force(config, said, os.environ)
-    found, faults = told_store(store_of(force)), Faults.of(unread, {key: value.place for key, value in force.items()})
-    want = wanted(flags, config, force, found, faults)
+    read = understood(said, os.environ)
+    found, flags, faults = told_store(store_of(read.force)), read.flags, read.faults
+    want = read.wanted(found)
     for place in (("validation",), ("monitoring", "dashboard")):
-        if origin := config.origin(place):
+        if origin := read.config.origin(place):
             click.echo(f"note: {origin}: {'.'.join(place)} is kept for other commands; run does not use it", err=True)
     if flags.import_data and not want.wishes:
         faults.report()

@@ -45,22 +45,18 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     \b
       smallenough search --config experiments/search_branching.yaml
     """
-    from smallenough.config import in_force, load_config
     from smallenough.errors import InputError
-    from smallenough.sessions.flags import Flags
     from smallenough.sessions.places import store_of
-    from smallenough.sessions.prepare import Faults, check_wanted
+    from smallenough.sessions.prepare import check_wanted
     from smallenough.sessions.search import Search, best, searched
-    from smallenough.sessions.wanted import wanted
+    from smallenough.sessions.wanted import understood
 
-    flags, unread = Flags(**said), list[str]()
-    config = load_config(flags.config, unread)
-    force = in_force(config, said, os.environ)
-    store, faults = told_store(store_of(force)), Faults.of(unread, {key: value.place for key, value in force.items()})
-    want = wanted(flags, config, force, store, faults)
+    read = understood(said, os.environ)
+    store, faults = told_store(store_of(read.force)), read.faults
+    want = read.wanted(store)
     check_wanted(want.wishes, want.settings, faults)
-    part = config.form.search
-    wish = faults.catch(lambda: searched(want.wishes, part), config.origin(("search",)))
+    part = read.config.form.search
+    wish = faults.catch(lambda: searched(want.wishes, part), read.config.origin(("search",)))
     for name in ("temperature", "max_tokens"):
         if part and said[name] is not None and name in part.space:
             option = f"--{name.replace('_', '-')}"
@@ -122,18 +118,14 @@ def _show(found: list[Candidate], first: Candidate, cost: str, arm: str) -> None
 
 def _arm(search: Search, first: Candidate) -> str:
     """The arm that was found, as an experiment file says it."""
+    from smallenough.sessions.naming import options_text
+
     wish = search.candidate(first.values)
     ((strategy, options),) = wish.strategies
-    told = ",".join(f"{name}={_value(value)}" for name, value in options.items())
+    told = options_text(options)
     sampling = {name: value for name, value in asdict(wish.sampling).items() if value not in (None, ())}
     more = {"size_class": wish.size_class} if wish.size_class else {}
     return json.dumps({"model": wish.model, "strategy": strategy + (f":{told}" if told else ""), **sampling, **more})
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ";".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _words(one: Candidate, cost: str) -> str:

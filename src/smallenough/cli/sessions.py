@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +22,13 @@ _age = click.option(
     "--older-than", metavar="AGE", help="Those that began longer ago: 12h, 30d, 8w, 1y. Without SESSIONS: all of them."
 )
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+def _choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what says which sessions are meant, and that they are."""
+    for option in (store_options, json_option, _yes, _age, click.argument("names", metavar="[SESSIONS]...", nargs=-1)):
+        command = option(command)
+    return command
 
 
 @click.group("sessions", short_help="List sessions, the newest first; put old ones away.", invoke_without_command=True)
@@ -91,11 +99,7 @@ def command(
 
 
 @command.command("archive")
-@click.argument("names", metavar="[SESSIONS]...", nargs=-1)
-@_age
-@_yes
-@json_option
-@store_options
+@_choosing
 def archive(
     names: tuple[str, ...],
     *,
@@ -144,11 +148,7 @@ def restore(name: str | None, *, as_json: bool, store: Path | None, tracking_uri
 
 
 @command.command("rm")
-@click.argument("names", metavar="[SESSIONS]...", nargs=-1)
-@_age
-@_yes
-@json_option
-@store_options
+@_choosing
 def remove(
     names: tuple[str, ...],
     *,

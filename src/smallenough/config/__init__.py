@@ -5,21 +5,17 @@ and the mend.
 """
 
 from smallenough.config.faults import told
-from smallenough.config.form import ExperimentFile, ModelPart, RangePart, SamplingPart, SearchPart
-from smallenough.config.layers import DEFAULT_FILE, SETTINGS, Config, Setting, Value, in_force, load_config
-from smallenough.config.located import Located, read_yaml
+from smallenough.config.form import ExperimentFile, RangePart, SamplingPart, SearchPart
+from smallenough.config.layers import DEFAULT_FILE, Config, Value, in_force, load_config
+from smallenough.config.located import read_yaml
 
 __all__ = [
     "DEFAULT_FILE",
-    "SETTINGS",
     "Config",
     "ExperimentFile",
-    "Located",
-    "ModelPart",
     "RangePart",
     "SamplingPart",
     "SearchPart",
-    "Setting",
     "Value",
     "in_force",
     "load_config",

@@ -111,6 +111,9 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
         config: the file.
         flags: what was said on the command line, by parameter; None, or nothing: it was not said.
         environment: the environment's variables.
+
+    Raises:
+        InputError: a flag or a variable says what can't be meant.
     """
     sources = {setting.key: setting for setting in SETTINGS}
     found = {}
@@ -119,10 +122,10 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
         setting = sources.get(key, Setting(key))
         said = flags.get(setting.flag)
         if said is not None and said != ():
-            found[key] = Value(said, f"--{setting.flag.rstrip('s' if key == 'urls' else '').replace('_', '-')}")
+            found[key] = _checked(key, said, f"--{setting.flag.rstrip('s' if key == 'urls' else '').replace('_', '-')}")
         elif environment.get(setting.variable):
             text = environment[setting.variable]
-            found[key] = Value((text,) if isinstance(value, tuple) else text, setting.variable)
+            found[key] = _checked(key, (text,) if isinstance(value, tuple) else text, setting.variable)
         else:
             found[key] = Value(value, config.origin(place) or "default")
     if flags.get("suite"):  # another source than the file's, of which the rest does not speak
@@ -130,6 +133,18 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
             if not found[f"suite.{key}"].origin.startswith("--"):
                 found[f"suite.{key}"] = Value(empty, "--suite")
     return found
+
+
+def _checked(key: str, value: Any, origin: str) -> Value:
+    """A value that does not come from the file, within the bounds of the form."""
+    nested = value
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    try:
+        ExperimentFile.model_validate(nested)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {error.errors(include_url=False)[0]['msg']}; it is {str(value)[:60]!r}") from error
+    return Value(value, origin)
 
 
 def _leaves(part: BaseModel, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -29,9 +29,9 @@ from smallenough.trial import Progress, Trial
 
 Observe = Callable[[Event], None]
 
-EVALUATIONS = 2 * usable_cores()
-"""How many answers are evaluated at once, beside inferences: while some run in the sandbox (see `InTurn`), others are
-prepared and judged."""
+EVALUATIONS = 2
+"""How many answers a processor has evaluated at once, beside inferences: while some run in the sandbox (see `InTurn`),
+others are prepared and judged."""
 
 
 class Stop(IntEnum):
@@ -106,7 +106,7 @@ class ArmRun:
                     self._evaluations = self._inferences
                     self._loop()
                 else:
-                    with ThreadPoolExecutor(EVALUATIONS, "evaluate") as self._evaluations:
+                    with ThreadPoolExecutor(EVALUATIONS * usable_cores(), "evaluate") as self._evaluations:
                         self._loop()
             if self._loaded != self.arm.model:  # the next arm shall find memory as this one did
                 self.bench.clients[self.arm.provider].unload(self._loaded)

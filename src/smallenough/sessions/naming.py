@@ -10,10 +10,15 @@ from smallenough.records import Arm, Json
 
 def arm_name(model: str, provider: str, strategy: str, options: Mapping[str, Json]) -> str:
     """`MODEL STRATEGY OPTION=VALUE,…`, with the options that were given; no provider is named where it is empty."""
-    told = ",".join(f"{name}={_short(value)}" for name, value in options.items())
+    told = options_text(options)
     # Two providers may have a model of the same name.
     shown = model if provider.partition(":")[0] in ("", "ollama", "replay") else f"{provider}:{model}"
     return f"{shown} {strategy}" + (f" {told}" if told else "")
+
+
+def options_text(options: Mapping[str, Json]) -> str:
+    """Options as a command line, or an experiment file, says them: `feedback=off,ladder=0.1;0.5`."""
+    return ",".join(f"{name}={_short(value)}" for name, value in options.items())
 
 
 def distinct_names(arms: Sequence[Arm]) -> list[str]:

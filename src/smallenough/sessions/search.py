@@ -238,8 +238,11 @@ class _Book:
         self._path = path
 
     def read(self) -> list[dict[str, Any]]:
-        lines = self._path.read_bytes().split(b"\n") if self._path.exists() else []
-        return [json.loads(line) for line in lines[:-1]]
+        try:
+            lines = self._path.read_bytes().split(b"\n") if self._path.exists() else []
+            return [json.loads(line) for line in lines[:-1]]
+        except (OSError, ValueError) as error:
+            raise JournalError(f"{self._path}: {error}; remove it, and what was tried is tried again") from error
 
     def append(self, one: Mapping[str, Any]) -> None:
         whole = b"".join(json.dumps(line).encode() + b"\n" for line in [*self.read(), one])

@@ -8,11 +8,12 @@ from smallenough.errors import InputError
 
 _TEMPLATES = Path(__file__).parents[1] / "templates" / "start"
 
-EXPERIMENT = (_TEMPLATES / "experiment_config.yaml").read_text("utf-8")
-"""An experiment file that says what holds without one."""
+_NAMES = ("experiment_config.yaml", "models.yaml")
 
-MODELS = (_TEMPLATES / "models.yaml").read_text("utf-8")
-"""A file of models with an example in comments."""
+
+def start_files() -> dict[str, str]:
+    """By name: an experiment file that says what holds without one, and a file of models with a commented example."""
+    return {name: (_TEMPLATES / name).read_text("utf-8") for name in _NAMES}
 
 
 def write_start(folder: Path) -> dict[Path, bool]:
@@ -25,7 +26,7 @@ def write_start(folder: Path) -> dict[Path, bool]:
         InputError: one can't be written.
     """
     found = {}
-    for name, text in (("experiment_config.yaml", EXPERIMENT), ("models.yaml", MODELS)):
+    for name, text in start_files().items():
         path = folder / "config" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

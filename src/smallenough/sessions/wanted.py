@@ -11,7 +11,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from smallenough.config import Config, Value
+from smallenough.config import Config, Value, in_force, load_config
 from smallenough.errors import InputError
 from smallenough.records import Json, Limits, Suite
 from smallenough.sessions.flags import Flags, contradictions
@@ -38,6 +38,39 @@ class Wanted:
     """The whole suite that shall be saved; None: none shall be, or something is wrong with it."""
 
 
+@dataclass(frozen=True)
+class Understood:
+    """What was said, by flags, environment and file, before it is looked into."""
+
+    flags: Flags
+    config: Config
+    force: Mapping[str, Value]
+    """The settings in force, by key."""
+    faults: Faults
+    """What is wrong so far."""
+
+    def wanted(self, store: Store) -> Wanted:
+        """What it comes to; see `wanted`."""
+        return wanted(self.flags, self.config, self.force, store, self.faults)
+
+
+def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Understood:
+    """Reads the experiment file, and puts flags and environment over it.
+
+    Args:
+        said: flags, by parameter.
+        environment: the environment's variables.
+
+    Raises:
+        InputError: the file can't be read or is not YAML, or a flag or a variable says what can't be meant.
+    """
+    unread: list[str] = []
+    flags = Flags(**said)
+    config = load_config(flags.config, unread)
+    force = in_force(config, said, environment)
+    return Understood(flags, config, force, Faults.of(unread, {key: value.place for key, value in force.items()}))
+
+
 def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults) -> Wanted:
     """What flags, environment and experiment file come to. Nothing is written.
 
@@ -60,7 +93,7 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
         opened = faults.catch(partial(_opened, flags, force, store), place)
     imported = opened if flags.import_data else None
     validation = None
-    if config.form.search:
+    if config.form.search and flags.task is None:
         _check_space(config, wishes, faults)
         share, place = config.form.search.validation, config.origin(("search",))
         parts = faults.catch(partial(held_out, opened, share), place) if opened else None
