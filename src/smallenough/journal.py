@@ -35,8 +35,19 @@ from smallenough.events import Event, SessionFinished, SessionStarted, Status, d
 from smallenough.records import Suite
 
 _EVENTS = "journal.jsonl"
+_SAMPLES = "samples"
 _FAILED = re.compile(rb'"outcome":"\w+_failed"')
 _SUITE = "suite.json"
+
+
+def samples_file(folder: Path, position: int) -> Path:
+    """Where the resource samples of a session's arm are: a JSON object a line.
+
+    Args:
+        folder: the session's folder.
+        position: the arm's place in the plan, from 0.
+    """
+    return folder / _SAMPLES / f"{position}.jsonl"
 
 
 class Journal:
@@ -76,7 +87,7 @@ class Journal:
         """
         folder = root / session
         try:
-            (folder / "samples").mkdir(parents=True)
+            (folder / _SAMPLES).mkdir(parents=True)
             (folder / _SUITE).write_bytes(_suite_adapter().dump_json(suite))
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror or error}") from error

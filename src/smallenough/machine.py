@@ -1,8 +1,9 @@
-"""What of this machine this process may use: its control groups' limits, and its processors."""
+"""What of this machine this process may use: processors, its control groups' limits, room on a disk."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -33,6 +34,24 @@ def cgroup_limits(
             quotas += _quota(folder)
             limits += _limit(folder)
     return min(quotas, default=None), min(limits, default=None)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that are free where `folder` is, or will be.
+
+    Raises:
+        OSError: a folder on the way can't be read.
+    """
+    return shutil.disk_usage(nearest_folder(folder)).free
+
+
+def nearest_folder(path: Path) -> Path:
+    """`path`, or the nearest folder above it that exists.
+
+    Raises:
+        OSError: a folder on the way can't be read.
+    """
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _upwards(root: Path, controllers: str, path: str) -> list[Path]:

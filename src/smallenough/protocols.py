@@ -30,6 +30,9 @@ from smallenough.records import (
 OnToken: TypeAlias = Callable[[], None]
 """Called once for every piece that a model streams; must be quick and must not raise."""
 
+OnProgress: TypeAlias = Callable[[str, int | None, int | None], None]
+"""Told what is being fetched or made ready, and bytes done and in all, where that is known."""
+
 AskModel: TypeAlias = Callable[[Sequence[Message], Role], str]
 """How a scorer asks a model: through the runner, so that it is measured like every other inference."""
 

@@ -23,7 +23,7 @@ def test_a_resumed_session_counts_what_was_solved_before_and_tells_no_rate_of_an
         progress.observe(ended("c"))
         progress.observe(ArmFinished("m single", Usage(), {}, 0.0))
     said = capsys.readouterr().err
-    assert "m single: 3/3 2 solved, in 0.0 s" in said
+    assert "m single: 3/3 2 solved, in 0 s" in said
     assert "/min" not in said
 
 

@@ -14,7 +14,7 @@ from smallenough.models import weights
 from smallenough.models.catalogue import packaged
 from smallenough.models.conversion import cache_folder, place, prepare
 from smallenough.models.digests import file_digest
-from smallenough.models.packages import OnProgress
+from smallenough.protocols import OnProgress
 
 
 def silent(status: str, done: int | None, total: int | None) -> None:
@@ -233,7 +233,7 @@ class TestPrepare:
         assert made == ["made"]
 
     def test_too_little_space_is_told_before_it_begins(self, target: Path, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match=r"needs 1000000\.0 GB in .* free: free some, or .*SMALLENOUGH_CACHE"):
+        with pytest.raises(ModelError, match=r"needs 1,000 TB in .* free: free some, or .*SMALLENOUGH_CACHE"):
             prepare(target, 10**15, lambda *_: None, silent, tmp_path)
 
     def test_a_full_disk_is_told_with_the_mend(self, target: Path, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ columns as fit a width; the detailed one has all that is known, a column for eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from smallenough.analysis import wording
-from smallenough.analysis.evidence import Against, ArmRow, Comparison, Measure, Measures
+from smallenough import wording
+from smallenough.analysis.evidence import Against, ArmRow, Comparison
+from smallenough.analysis.measures import TRIAL_MEASURES, TrialMeasure
+from smallenough.analysis.wording import interval_share, p_value, points
 
 _GAP = 2
 """Characters between two columns, whoever draws them."""
@@ -99,17 +101,17 @@ def _columns(comparison: Comparison) -> tuple[_Column, ...]:
     confidence = f"{100 * comparison.confidence:g}%"
     currency = comparison.prices.currency if comparison.prices else ""
     return (
-        _Column(f"Solved\n[{confidence}]", 1, lambda row: wording.interval_share(row.solved_rate)),
-        _Column(f"Difference\npoints [{confidence}]", 2, _against(lambda found: wording.points(found.difference))),
-        _Column("McNemar\np", 13, _against(lambda found: wording.p_value(found.mcnemar_p))),
+        _Column(f"Solved\n[{confidence}]", 1, lambda row: interval_share(row.solved_rate)),
+        _Column(f"Difference\npoints [{confidence}]", 2, _against(lambda found: points(found.difference))),
+        _Column("McNemar\np", 13, _against(lambda found: p_value(found.mcnemar_p))),
         _Column("First\ntry", 11, lambda row: wording.share(row.first_attempt.rate if row.first_attempt else None)),
         _Column("Failed\ntrials", 14, lambda row: str(row.counts.failed)),
-        _Column("Time/\ntrial", 3, lambda row: wording.duration(row.measures.latency_seconds.mean)),
+        _Column("Time/\ntrial", 3, lambda row: wording.duration(row.measures["latency_seconds"].mean)),
         _Column("\nFaster", 7, _against(lambda found: wording.share(found.faster))),
         _Column("Peak\nmemory", 4, lambda row: wording.size(row.totals.peak_memory_bytes)),
         _Column("Less\nmemory", 8, _against(lambda found: wording.share(found.less_memory))),
         _Column("CPU/\ntrial", 5, lambda row: wording.duration(row.totals.cpu_seconds_per_trial)),
-        _Column("Tokens\nout/trial", 12, lambda row: wording.number(row.measures.tokens_out.mean)),
+        _Column("Tokens\nout/trial", 12, lambda row: wording.number(row.measures["tokens_out"].mean)),
         _Column("Depth/calls/\nsandboxes", 10, _effort),
         _Column("Time/\nsolved", 6, lambda row: wording.duration(row.per_solved.seconds)),
         _Column("Energy/\nsolved", 9, lambda row: wording.energy(row.per_solved.energy_joules)),
@@ -122,16 +124,16 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:
     confidence = f"[{100 * comparison.confidence:g}%]"
     currency = comparison.prices.currency if comparison.prices else ""
     yield from _identity_entries()
-    yield f"solved rate {confidence}", lambda row: wording.interval_share(row.solved_rate)
-    yield f"first-attempt rate {confidence}", lambda row: wording.interval_share(row.first_attempt)
-    yield f"difference in points {confidence}", _against(lambda found: wording.points(found.difference))
+    yield f"solved rate {confidence}", lambda row: interval_share(row.solved_rate)
+    yield f"first-attempt rate {confidence}", lambda row: interval_share(row.first_attempt)
+    yield f"difference in points {confidence}", _against(lambda found: points(found.difference))
     yield "common pairs", _against(lambda found: str(found.difference.pairs if found.difference else 0))
     yield "tasks better / worse", _against(lambda found: f"{found.better} / {found.worse}")
-    yield "McNemar's exact p", _against(lambda found: wording.p_value(found.mcnemar_p))
+    yield "McNemar's exact p", _against(lambda found: p_value(found.mcnemar_p))
     yield "faster than the baseline", _against(lambda found: wording.share(found.faster))
     yield "less memory than the baseline", _against(lambda found: wording.share(found.less_memory))
-    for field in fields(Measures):
-        yield _measure_entry(field.name)
+    for measure in TRIAL_MEASURES:
+        yield measure.title, _measure_cell(measure)
     yield "wall time", lambda row: wording.duration(row.totals.wall_seconds)
     yield "CPU time", lambda row: wording.duration(row.totals.cpu_seconds)
     yield "CPU time per trial", lambda row: wording.duration(row.totals.cpu_seconds_per_trial)
@@ -167,34 +169,17 @@ def _identity_entries() -> Iterator[tuple[str, Cell]]:
     yield "scorer failed", lambda row: str(row.counts.scorer_failed)
 
 
-_MEASURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
-    "tests_passed_ratio": ("tests passed", wording.share),
-    "syntax_valid": ("syntax valid", wording.share),
-    "latency_seconds": ("time per trial", wording.duration),
-    "time_to_first_token_seconds": ("time to the first token", wording.duration),
-    "tokens_in": ("tokens in per trial", wording.number),
-    "tokens_out": ("tokens out per trial", wording.number),
-    "tokens_per_second": ("tokens per second", wording.number),
-    "branching_depth": ("depth per trial", wording.number),
-    "model_calls": ("model calls per trial", wording.number),
-    "sandbox_runs": ("sandboxes per trial", wording.number),
-    "efficiency": ("efficiency", wording.number),
-}
-"""How each measure is called and written."""
-
-
-def _measure_entry(name: str) -> tuple[str, Cell]:
+def _measure_cell(measure: TrialMeasure) -> Cell:
     """Mean and median; in how many trials it was measured, where that is not in all."""
-    title, write = _MEASURES[name]
 
     def cell(row: ArmRow) -> str:
-        found: Measure = getattr(row.measures, name)
+        found = row.measures[measure.name]
         if found.mean is None:
             return wording.NOTHING
         gap = f", {found.measured} of {found.of}" if found.measured < found.of else ""
-        return f"{write(found.mean)} (median {write(found.median)}{gap})"
+        return f"{measure.write(found.mean)} (median {measure.write(found.median)}{gap})"
 
-    return title, cell
+    return cell
 
 
 def _against(cell: Callable[[Against], str]) -> Cell:
@@ -204,8 +189,7 @@ def _against(cell: Callable[[Against], str]) -> Cell:
 
 def _effort(row: ArmRow) -> str:
     """Mean depth, calls and sandboxes of a trial: what a strategy spends on it."""
-    measures = row.measures
-    spent = [found.mean for found in (measures.branching_depth, measures.model_calls, measures.sandbox_runs)]
+    spent = [row.measures[name].mean for name in ("branching_depth", "model_calls", "sandbox_runs")]
     return "/".join(map(wording.number, spent)) if any(mean is not None for mean in spent) else wording.NOTHING
 
 

@@ -9,6 +9,7 @@ import click
 
 from smallenough.cli.common import json_option, print_json
 from smallenough.cli.tables import print_table
+from smallenough.wording import NOTHING, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -130,8 +131,8 @@ def _show(state: ServerState) -> None:
         (
             one.info.name,
             _count(one.info.parameters),
-            _size(one.info.size_bytes),
-            one.info.quantization or "-",
+            size(one.info.size_bytes),
+            one.info.quantization or NOTHING,
             "yes" if one.loaded else "",
         )
         for one in state.models
@@ -145,7 +146,7 @@ def _show_missing(lacking: Sequence[CatalogueEntry], urls: Sequence[str]) -> Non
     click.echo("\nin the catalogue, and not there:")
     where = "".join(f" --url {url}" for url in urls)
     rows = [
-        (entry.name, entry.size or "-", entry.size_class, f"smallenough models{where} --pull {entry.name}")
+        (entry.name, entry.size or NOTHING, entry.size_class, f"smallenough models{where} --pull {entry.name}")
         for entry in lacking
     ]
     print_table(("model", "parameters", "class", "get it with"), rows, right=("parameters",))
@@ -162,8 +163,8 @@ def _show_engine(engine: EngineState) -> None:
     rows = [
         (
             model.name,
-            model.entry.size or "-",
-            _size(model.entry.weights.download if model.entry.weights else None),
+            model.entry.size or NOTHING,
+            size(model.entry.weights.download if model.entry.weights else None),
             "yes" if model.ready else f"smallenough models --pull {model.name}",
         )
         for model in engine.models
@@ -210,11 +211,5 @@ def _suggested(entry: CatalogueEntry) -> dict[str, Any]:
 def _count(parameters: int | None) -> str:
     """A number of weights as people say it: `135M`, `7.2B`."""
     if parameters is None:
-        return "-"
+        return NOTHING
     return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
-
-
-def _size(size: int | None) -> str:
-    if size is None:
-        return "-"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

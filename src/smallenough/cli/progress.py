@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from smallenough.events import ArmFinished, ArmStarted, Event, Plan, TrialFinished
 from smallenough.records import TrialKey
+from smallenough.wording import duration
 
 _EVERY = 15.0
 """Seconds between two lines where the output is no terminal."""
@@ -103,17 +104,7 @@ class SessionProgress:
         if fresh and seconds > _SETTLED:
             parts.append(f"{60 * fresh / seconds:.1f}/min")
         if not left:
-            parts.append(f"in {duration(seconds)}")
+            parts.append(f"in {duration(round(seconds, 1))}")
         elif fresh and seconds > _SETTLED:
             parts.append(f"{duration(left * seconds / fresh)} left")
         return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `45 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -110,8 +110,8 @@ def _told(suite: Suite) -> str:
 
 
 def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
-    from smallenough.cli.progress import duration
     from smallenough.sessions.estimate import estimate
+    from smallenough.wording import duration
 
     found = estimate(prepared.plan, store.journals)
     if as_json:
@@ -136,9 +136,9 @@ def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
 
 
 def _ask_first(prepared: Prepared, store: Store) -> None:
-    from smallenough.cli.progress import duration
     from smallenough.errors import InputError
     from smallenough.sessions.estimate import estimate
+    from smallenough.wording import duration
 
     found = estimate(prepared.plan, store.journals)
     if found.seconds is None or found.seconds <= _LONG:

@@ -62,8 +62,8 @@ def command(
     from rich.table import Table
 
     from smallenough import journal
-    from smallenough.cli.progress import duration
     from smallenough.tracking.behind import left
+    from smallenough.wording import duration
 
     found = open_store(store, tracking_uri)
     known = [one for one in journal.sessions(found.journals) if experiment in (None, one.experiment)][:limit]
@@ -192,8 +192,9 @@ def _shown(progress: Progress, bar: TaskID, done: int, of: int) -> None:
 def _confirm(chosen: list[SessionSummary], what: str, more: str, *, yes: bool) -> None:
     """Asks, unless that was answered already."""
     from smallenough.errors import InputError
-    from smallenough.sessions.upkeep import size
+    from smallenough.sessions import upkeep
     from smallenough.tracking.behind import left
+    from smallenough.wording import size
 
     if not chosen:
         raise InputError("there are no sessions of that age")
@@ -202,7 +203,7 @@ def _confirm(chosen: list[SessionSummary], what: str, more: str, *, yes: bool) -
         lacking = f"; {behind} bytes of it are not in MLflow" if behind else ""
         click.echo(
             f"{one.session}: {one.status}, {one.done} of {counted(one.trials, 'trial')}, {one.experiment},"
-            f" {size(one.folder) / 1e6:.1f} MB{lacking}",
+            f" {size(upkeep.size(one.folder))}{lacking}",
             err=True,
         )
     if yes:

@@ -23,7 +23,9 @@ import portalocker
 from platformdirs import user_cache_path
 
 from smallenough.errors import InputError, MissingPackage, ModelError, ModelOutOfMemory
-from smallenough.models.packages import OnProgress, free
+from smallenough.machine import free_bytes
+from smallenough.protocols import OnProgress
+from smallenough.wording import size
 
 MANIFEST = "smallenough.json"
 """Beside a converted model: `quantization`, and the `digest` of its files."""
@@ -71,9 +73,9 @@ def prepare(
                 shutil.rmtree(target)
             for left in target.parent.glob(f"{target.name}.part-*"):
                 shutil.rmtree(left)  # of a process that was killed
-            if free(cache) < room:
+            if (free := free_bytes(cache)) < room:
                 raise ModelError(
-                    f"{target.name} needs {room / 1e9:.1f} GB in {cache}, where {free(cache) / 1e9:.1f} GB are free:"
+                    f"{target.name} needs {size(room)} in {cache}, where {size(free)} are free:"
                     " free some, or name a folder on another disk with SMALLENOUGH_CACHE"
                 )
             staging = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))

@@ -14,19 +14,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from smallenough.models.conversion import MANIFEST
 from smallenough.models.packages import sha256
 
 _SUFFIXES = frozenset({".safetensors", ".json", ".jinja", ".model", ".txt"})
 """Of the files of a model that an engine reads."""
-
-_BY_MODELS = "smallenough.json"
 
 
 def folder_digest(folder: Path, cache: Path) -> str:
     """SHA-256 over the names and contents of a model's files."""
     found = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in _SUFFIXES and path.name != _BY_MODELS and path.is_file():
+        if path.suffix in _SUFFIXES and path.name != MANIFEST and path.is_file():
             found.update(f"{path.name}\0{file_digest(path, cache)}\n".encode())
     return found.hexdigest()
 

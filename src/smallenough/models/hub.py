@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smallenough.errors import InputError, MissingPackage, ModelError, ModelNotFound, ModelUnavailable
-from smallenough.models.packages import OnProgress
+from smallenough.protocols import OnProgress
 
 _FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
 

@@ -13,18 +13,15 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 from smallenough.errors import ModelError, ModelNotFound, ModelTimeout
 from smallenough.models.flight import Flight
 from smallenough.models.ollama_server import OllamaServer, drain, pieces_of, tagged
 from smallenough.models.reasoning import reasoning_tokens, separate
 from smallenough.models.retrying import QUESTION_RETRIES, RETRIES, retrying
-from smallenough.protocols import OnToken
+from smallenough.protocols import OnProgress, OnToken
 from smallenough.records import Completion, Message, ModelInfo, Request, Sampling
-
-OnProgress: TypeAlias = Callable[[str, int | None, int | None], None]
-"""Told while a model is pulled: what is being done, and bytes done and in all, where the server says."""
 
 _Result = TypeVar("_Result")
 

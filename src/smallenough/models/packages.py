@@ -15,16 +15,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
 
 from smallenough.errors import ModelError, ModelUnavailable
 from smallenough.models.catalogue import Package
-
-OnProgress: TypeAlias = Callable[[str, int | None, int | None], None]
-"""Told what is being done, and bytes done and in all, where that is known."""
+from smallenough.protocols import OnProgress
 
 _LOOK_SECONDS = 0.2
 _BLOCK = 2**20
@@ -152,8 +149,3 @@ def _size(folder: Path) -> int:
         with contextlib.suppress(OSError):
             size += path.stat().st_size if path.is_file() else 0
     return size
-
-
-def free(folder: Path) -> int:
-    """Bytes that are free where `folder` is, or will be."""
-    return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free

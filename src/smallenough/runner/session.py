@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from smallenough.clock import now
 from smallenough.errors import InfrastructureError
 from smallenough.events import ArmFinished, ArmStarted, Event, Failure, SessionFinished, Status, TrialFinished
+from smallenough.journal import samples_file
 from smallenough.prompts import Prompts
 from smallenough.protocols import Strategy
 from smallenough.records import Arm, ModelInfo, Usage
@@ -77,7 +78,7 @@ class SessionRunner:
 
     def _run_arm(self, position: int, arm: Arm) -> None:
         bench = self.bench
-        path = bench.journal.folder / "samples" / f"{position}.jsonl"
+        path = samples_file(bench.journal.folder, position)
         # Line by line: of a part that is killed, the samples are all that is known.
         with path.open("a", encoding="utf-8", buffering=1) as samples:
             monitor = ResourceMonitor(

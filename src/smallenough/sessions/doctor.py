@@ -16,21 +16,20 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from smallenough.errors import JournalError, SmallenoughError
+from smallenough.machine import cgroup_limits, free_bytes, nearest_folder
 from smallenough.models.conversion import cache_folder
 from smallenough.records import Json, Limits, Program
 from smallenough.sessions.embedded import engine_state
-from smallenough.sessions.places import check_writable, existing, store_in_force
+from smallenough.sessions.places import check_writable, store_in_force
 from smallenough.sessions.prepare import make_sandbox
 from smallenough.sessions.servers import server_states
 from smallenough.tracking.store import Store
+from smallenough.wording import size
 
 State: TypeAlias = Literal["ok", "missing", "broken"]
 
-GIB = 2**30
-_LEAST_DISK = 1 * GIB
-_LEAST_MEMORY = GIB // 2
-_BUSY_FROM = 0.2
-"""Share of the machine's CPU time in others' hands from which timings suffer."""
+_LEAST_DISK = 10**9
+_LEAST_MEMORY = 5 * 10**8
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,17 +231,17 @@ def _journal(patient: Patient) -> Iterator[Finding]:
         told, _, mend = str(error).partition("; ")
         yield Finding("journal folder", "broken", told, mend, needed=True)
         return
-    place = existing(folder)
+    place = nearest_folder(folder)
     told = "writable" if place == folder else f"not there yet, and can be made in {place}"
     yield Finding("journal folder", "ok", f"{folder} is {told}", needed=True)
 
 
 def _disk(patient: Patient) -> Iterator[Finding]:
-    place = existing(patient.resolved().folder)
-    free = shutil.disk_usage(place).free
+    place = nearest_folder(patient.resolved().folder)
+    free = free_bytes(place)
     low = free < _LEAST_DISK
-    mend = "free at least 1 GiB, or name a folder on another disk with --store" if low else ""
-    told = f"{free / GIB:.1f} GiB free at {place}"
+    mend = "free at least 1 GB, or name a folder on another disk with --store" if low else ""
+    told = f"{size(free)} free at {place}"
     yield Finding("disk", "broken" if low else "ok", told, mend, needed=True, values={"free_bytes": free})
 
 
@@ -252,14 +251,12 @@ def _disk(patient: Patient) -> Iterator[Finding]:
 def _memory() -> Iterator[Finding]:
     import psutil
 
-    from smallenough.machine import cgroup_limits
-
     memory, limit = psutil.virtual_memory(), cgroup_limits()[1]
     low = memory.available < _LEAST_MEMORY
-    told = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
+    told = f"{size(memory.available)} of {size(memory.total)} available"
     if limit is not None:
-        told += f"; this process's group may use {limit / GIB:.1f} GiB"
-    mend = "end other programs: even the smallest model needs half a GiB" if low else ""
+        told += f"; this process's group may use {size(limit)}"
+    mend = "end other programs: even the smallest model needs half a GB" if low else ""
     values = {"available_bytes": memory.available, "total_bytes": memory.total, "limit_bytes": limit}
     yield Finding("memory", "broken" if low else "ok", told, mend, values=values)
 
@@ -267,15 +264,14 @@ def _memory() -> Iterator[Finding]:
 def _cpu() -> Iterator[Finding]:
     import psutil
 
-    from smallenough.machine import cgroup_limits
-    from smallenough.resources.hardware import busy
+    from smallenough.resources.hardware import BUSY, busy
 
     quota, cores = cgroup_limits()[0], psutil.cpu_count()
     told = f"{cores} logical cores" + ("" if quota is None else f", of which this process's group may use {quota:g}")
     yield Finding("cpu", "ok", told, values={"cores": cores, "quota_cores": quota})
     share = busy(0.5)
     told = f"other programs use {share:.0%} of the CPU time"
-    mend = "timings suffer from it: end other programs before you measure" if share >= _BUSY_FROM else ""
+    mend = "timings suffer from it: end other programs before you measure" if share > BUSY else ""
     yield Finding("idle machine", "broken" if mend else "ok", told, mend, values={"busy": share})
 
 

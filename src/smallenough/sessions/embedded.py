@@ -8,7 +8,7 @@ from importlib import metadata
 
 from smallenough.models import weights
 from smallenough.models.catalogue import CatalogueEntry, entries
-from smallenough.models.packages import OnProgress
+from smallenough.protocols import OnProgress
 
 PROVIDER = "huggingface"
 

@@ -26,7 +26,7 @@ from smallenough.metrics import MetricsCollector
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient
 from smallenough.records import Json, ModelInfo, Suite
-from smallenough.resources.hardware import busy
+from smallenough.resources.hardware import BUSY, busy
 from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench, InTurn
@@ -264,15 +264,11 @@ def _changed(before: ArmStarted | None, models: Sequence[ModelInfo], prompts: Pr
 # ---------------------------------------------------------------------------------------------- circumstances
 
 
-_BUSY = 0.2
-"""A larger share of the machine's CPU time in other hands is told before the start."""
-
-
 def _circumstances(prepared: Prepared, say: Callable[[str], None]) -> dict[str, Json]:
     """The provenance of a session about to begin, with what its sandbox enforces and how busy the machine is."""
     pids = [pid for client in prepared.clients.values() for pid in client.processes() or ()]
     share = busy(pids=pids)
-    if share > _BUSY:
+    if share > BUSY:
         say(f"others use {share:.0%} of this machine's CPU time: timings will be longer than on a quiet one")
     describe = getattr(prepared.sandbox, "describe", dict)
     enforced = {f"sandbox_{name}": value for name, value in describe().items()}

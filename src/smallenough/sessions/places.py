@@ -9,6 +9,7 @@ from pathlib import Path
 
 from smallenough.config import Value, in_force, load_config
 from smallenough.errors import JournalError
+from smallenough.machine import nearest_folder
 from smallenough.tracking.store import Store
 
 
@@ -35,7 +36,7 @@ def check_writable(store: Store) -> None:
     """
     place = store.journals
     try:
-        place = existing(place)
+        place = nearest_folder(place)
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
@@ -43,12 +44,3 @@ def check_writable(store: Store) -> None:
             f"{store.journals} can't be written: {place}: {error.strerror or error}; "
             "make it writable, or name another folder with --store"
         ) from error
-
-
-def existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that exists.
-
-    Raises:
-        OSError: a folder on the way can't be read.
-    """
-    return next(place for place in (path, *path.parents) if place.exists())

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from smallenough.errors import ModelError
 from smallenough.models.catalogue import CatalogueEntry, entries, lookup
 from smallenough.models.local import server_url
-from smallenough.models.ollama import OllamaClient, OnProgress
+from smallenough.models.ollama import OllamaClient
+from smallenough.protocols import OnProgress
 from smallenough.records import ModelInfo
 
 _PATIENCE = 5.0

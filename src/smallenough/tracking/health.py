@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from smallenough.errors import TrackingError
+from smallenough.machine import nearest_folder
 from smallenough.tracking.masking import masked, shown_uri
 from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect
+from smallenough.wording import size
 
 _SECONDS = 5
 """How long a server may take to answer."""
@@ -45,7 +47,7 @@ def check(store: Store) -> list[Health]:
 
 
 def _absent(store: Store) -> Health:
-    place = next(path for path in (store.folder, *store.folder.parents) if path.exists())
+    place = nearest_folder(store.folder)
     if os.access(place, os.W_OK | os.X_OK):
         return Health("ok", f"not there yet; the first run makes it: {store.database}")
     return Health("broken", f"{place} can't be written", "make it writable, or name another folder with --store")
@@ -66,7 +68,7 @@ def _database(store: Store, path: Path) -> list[Health]:
     if revisions != [newest]:
         mend = f"back it up, then run: mlflow db upgrade {store.uri}; if MLflow is older than the store, upgrade MLflow"
         return [Health("broken", f"{path} has MLflow's schema {', '.join(revisions)}; this MLflow's is {newest}", mend)]
-    told = f"{path} is writable, {path.stat().st_size / 1e6:.1f} MB, schema {newest}"
+    told = f"{path} is writable, {size(path.stat().st_size)}, schema {newest}"
     if mode == "wal":
         return [Health("ok", f"{told}, in WAL mode")]
     mend = f"run: sqlite3 {path} 'PRAGMA journal_mode=WAL'"

@@ -23,6 +23,7 @@ from smallenough.events import (
     TrialReopened,
     TrialStarted,
 )
+from smallenough.journal import samples_file
 from smallenough.metrics import arm_metrics
 from smallenough.records import Ask, Json, Suite, TrialKey
 from smallenough.resources.samples import Sample
@@ -171,7 +172,7 @@ class Translator:
 
     def _samples(self, arm: str) -> list[dict[str, Json]]:
         position = [one.name for one in self.context.plan.arms].index(arm)
-        path = self._folder / "samples" / f"{position}.jsonl"
+        path = samples_file(self._folder, position)
         if not path.exists():
             return []
         with path.open(encoding="utf-8") as lines:

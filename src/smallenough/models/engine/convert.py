@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from smallenough import wording
 from smallenough.models.engine.messages import out_of_memory
 
 _NO_SPACE = "No space left"
@@ -37,7 +38,7 @@ def convert(source: Path, target: Path) -> str | None:
     file = gguf.GGUFReader(str(source))
     size, free = 4 * sum(int(tensor.n_elements) for tensor in file.tensors), shutil.disk_usage(target).free
     if size > free:
-        raise OSError(errno.ENOSPC, f"{_NO_SPACE}: it takes {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
+        raise OSError(errno.ENOSPC, f"{_NO_SPACE}: it takes {wording.size(size)}, and {wording.size(free)} are free")
     import torch
     from safetensors.torch import save_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
