@@ -13,7 +13,9 @@ from smallenough.events import (
     AttemptFinished,
     Event,
     Failure,
+    ReferencesTimed,
     StepFinished,
+    TrialFinished,
     TrialReopened,
     TrialStarted,
 )
@@ -103,21 +105,23 @@ class Progress:
 
     def apply(self, event: Event) -> None:
         """Takes one of the session's events in."""
-        match event.kind:
-            case "references_timed":
+        match event:
+            case ReferencesTimed():
                 self.references = dict(event.seconds)
-            case "trial_started":
+            case TrialStarted():
                 self.open[event.key] = [event]
-            case "actions_decided" | "attempt_finished" | "step_finished":
+            case ActionsDecided() | AttemptFinished() | StepFinished():
                 self.open[event.key].append(event)
-            case "trial_finished":
+            case TrialFinished():
                 events = self.open.pop(event.key, [])
                 self.finished.add(event.key)
                 if event.failure:
                     self.failed[event.key] = events
-            case "trial_reopened":
+            case TrialReopened():
                 self.finished.remove(event.key)
                 self.open[event.key] = [*self.failed.pop(event.key), event]
+            case _:
+                pass
 
     def trial(self, key: TrialKey, task: Task) -> Trial | None:
         """The open trial `key`, as it was left; None: it had not begun."""

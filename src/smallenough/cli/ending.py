@@ -15,6 +15,7 @@ from smallenough import journal
 from smallenough.cli.common import print_json
 from smallenough.cli.compare import show_comparison
 from smallenough.errors import SmallenoughError
+from smallenough.events import AttemptFinished
 from smallenough.tracking.behind import WriterState, left
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _answers(result: SessionResult, *, as_json: bool) -> dict[str, str]:
     """The answers of a free task, side by side."""
     answers: dict[str, str] = {}
     for _, event in journal.read(result.folder):
-        if event.kind == "attempt_finished" and event.completion is not None:
+        if isinstance(event, AttemptFinished) and event.completion is not None:
             answers[event.key.arm] = event.completion.text
     if not as_json:
         from rich.columns import Columns

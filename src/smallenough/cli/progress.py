@@ -66,15 +66,18 @@ class SessionProgress:
 
     def observe(self, event: Event) -> None:
         """Takes an event in."""
-        if isinstance(event, ArmStarted):
-            self._started[event.arm] = time.monotonic()
-            self._bars[event.arm] = self._progress.add_task(
-                event.arm, total=self._each, completed=self._done[event.arm], told=""
-            )
-        elif isinstance(event, TrialFinished):
-            self._count(event.key, event)
-        elif isinstance(event, ArmFinished):
-            self._show(event.arm, last=True)
+        match event:
+            case ArmStarted():
+                self._started[event.arm] = time.monotonic()
+                self._bars[event.arm] = self._progress.add_task(
+                    event.arm, total=self._each, completed=self._done[event.arm], told=""
+                )
+            case TrialFinished():
+                self._count(event.key, event)
+            case ArmFinished():
+                self._show(event.arm, last=True)
+            case _:
+                pass
 
     def _count(self, key: TrialKey, event: TrialFinished) -> None:
         self._done[key.arm] += 1

@@ -189,12 +189,15 @@ class ArmRun:
             return
         trial.apply(event)
         self.observe(event)
-        if isinstance(event, TrialFinished):
-            self._open -= 1
-        elif isinstance(event, AttemptFinished) and event.failure is None:
-            self._check(trial, event.index)
-        elif isinstance(event, (AttemptFinished, StepFinished)) and not trial.outstanding:
-            self._go_on(trial)
+        match event:
+            case TrialFinished():
+                self._open -= 1
+            case AttemptFinished(failure=None):
+                self._check(trial, event.index)
+            case AttemptFinished() | StepFinished() if not trial.outstanding:
+                self._go_on(trial)
+            case _:
+                pass
 
     def _check(self, trial: Trial, index: int) -> None:
         self._submit(self._evaluations, trial, partial(self.bench.check, trial, index))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smallenough import journal
 from smallenough.errors import JournalError
-from smallenough.events import Plan
+from smallenough.events import ArmFinished, ArmStarted, Plan, SessionStarted, TrialFinished
 from smallenough.options import strategy_options
 from smallenough.records import Arm, digest
 
@@ -79,14 +79,17 @@ def _rates_of(folder: Path, concurrency: int) -> dict[str, float]:
     spent: dict[str, float] = {}
     counted: Counter[str] = Counter()
     for _, event in journal.read(folder):
-        if event.kind == "session_started":
-            if event.plan.concurrency != concurrency:
-                return {}
-            arms = {arm.name: _same(arm) for arm in event.plan.arms}
-        elif event.kind == "arm_started":
-            started[event.arm] = event.time
-        elif event.kind == "arm_finished":
-            spent[event.arm] = spent.get(event.arm, 0.0) + event.time - started[event.arm]
-        elif event.kind == "trial_finished" and event.failure is None:
-            counted[event.key.arm] += 1
+        match event:
+            case SessionStarted():
+                if event.plan.concurrency != concurrency:
+                    return {}
+                arms = {arm.name: _same(arm) for arm in event.plan.arms}
+            case ArmStarted():
+                started[event.arm] = event.time
+            case ArmFinished():
+                spent[event.arm] = spent.get(event.arm, 0.0) + event.time - started[event.arm]
+            case TrialFinished(failure=None):
+                counted[event.key.arm] += 1
+            case _:
+                pass
     return {arms[name]: seconds / counted[name] for name, seconds in spent.items() if counted[name]}

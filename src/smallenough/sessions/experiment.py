@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smallenough import journal
 from smallenough.clock import now
-from smallenough.errors import InputError, JournalError
+from smallenough.errors import Faults, InputError, JournalError
 from smallenough.events import (
     ArmStarted,
     Plan,
@@ -32,7 +32,6 @@ from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench, InTurn
 from smallenough.sessions.interrupt import interruptible
 from smallenough.sessions.prepare import (
-    Faults,
     Prepared,
     further_models,
     load_prompts,
@@ -153,7 +152,7 @@ def standing(folder: Path) -> tuple[Plan, list[TrialFinished]]:
         JournalError: there is no readable journal.
     """
     _, plan, _ = _read(folder)
-    ended = {event.key: event for _, event in journal.read(folder) if event.kind == "trial_finished"}
+    ended = {event.key: event for _, event in journal.read(folder) if isinstance(event, TrialFinished)}
     return plan, [event for event in ended.values() if event.failure is None]
 
 
@@ -211,10 +210,13 @@ def _read(folder: Path) -> tuple[Progress, Plan, Begun]:
     begun: dict[str, ArmStarted] = {}
     for _, event in journal.read(folder):
         progress.apply(event)
-        if event.kind == "session_started":
-            plan = event.plan
-        elif event.kind == "arm_started":
-            begun.setdefault(event.arm, event)
+        match event:
+            case SessionStarted():
+                plan = event.plan
+            case ArmStarted():
+                begun.setdefault(event.arm, event)
+            case _:
+                pass
     if plan is None:
         raise JournalError(f"{folder}: the session never began; remove the folder")
     return progress, plan, begun

@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smallenough.events import (
+    ActionsDecided,
     ArmFinished,
     ArmStarted,
+    AttemptFinished,
     Event,
+    ReferencesTimed,
     SessionFinished,
+    SessionResumed,
     SessionStarted,
+    StepFinished,
     TrialFinished,
     TrialReopened,
     TrialStarted,
@@ -101,8 +106,10 @@ class Translator:
                 return self._finish_trial(event)
             case TrialReopened():
                 self._reopen(event)
-            case _ if hasattr(event, "key"):
+            case ActionsDecided() | AttemptFinished() | StepFinished():
                 self._open[event.key][0].apply(event)
+            case SessionResumed() | ReferencesTimed():
+                pass
         return []
 
     def leave(self) -> list[RunRecord]:

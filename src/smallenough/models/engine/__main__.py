@@ -70,11 +70,14 @@ def main() -> None:
 
 
 def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
-    """Hands commands on; where the client is gone, ends the process, whatever it is computing."""
-    for line in pipe:
-        command = decode(line)
-        assert isinstance(command, Load | Generate | Drop)
-        commands.put(command)
+    """Hands commands on; where the client is gone, or can't be understood, ends the process, whatever it computes."""
+    try:
+        for line in pipe:
+            command = decode(line)
+            assert isinstance(command, Load | Generate | Drop)
+            commands.put(command)
+    except (ValueError, AssertionError):
+        _fail()
     os._exit(0)
 
 
@@ -115,10 +118,15 @@ def _run() -> None:
     try:
         main()
     except BaseException:  # noqa: BLE001 - told as Python would, and then the process ends all the same
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
+        _fail()
     os._exit(0)
+
+
+def _fail() -> None:
+    """Tells the exception that is being handled, as Python would, and ends the process."""
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -156,8 +156,11 @@ class Engine:
             for line in pipe:
                 if not line.endswith(b"\n"):  # it was killed while it wrote
                     break
-                report = decode(line)
-                assert isinstance(report, Ready | Loaded | Piece | Done | Failed)
+                report = _report(line)
+                if report is None:
+                    refusal = ModelUnavailable(f"the engine wrote a line that is no report: {line[:_LAST_WORDS]!r}")
+                    self._process.kill()
+                    break
                 if isinstance(report, Failed) and report.id is None:
                     refusal = _refusal(report, self.model)
                 else:
@@ -196,6 +199,15 @@ class Engine:
         self._errors.seek(0)
         words = " ".join(self._errors.read().decode("utf-8", "replace").split())[-_LAST_WORDS:]
         return ModelUnavailable(f"{what} ended with {how}; its last words: {words or 'none'}")
+
+
+def _report(line: bytes) -> Report | None:
+    """The report that a line is; None: it is none."""
+    try:
+        found = decode(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, Ready | Loaded | Piece | Done | Failed) else None
 
 
 def _refusal(report: Failed, model: str) -> SmallenoughError:
