@@ -8,7 +8,7 @@ is no verdict here, and no correction for several comparisons.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,12 @@ from smallenough.analysis.evidence import (
     Comparison,
     Counts,
     Measure,
-    Measures,
     PerSolved,
     Prices,
     Totals,
 )
-from smallenough.analysis.frames import ARM_MEASURES, OUTCOMES, Frames, choose_baseline, pair, prepare
+from smallenough.analysis.frames import OUTCOMES, Frames, choose_baseline, pair, prepare
+from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
 from smallenough.analysis.notes import notes
 from smallenough.analysis.statistics import RESAMPLES, Proportion, mcnemar, paired_difference, proportion
 
@@ -89,7 +89,7 @@ def _row(frames: Frames, label: str, settings: _Settings) -> ArmRow:
         solved_rate=_share(valid["solved"], settings.confidence),
         first_attempt=_share(valid["first_attempt_solved"], settings.confidence),
         against=None if label == settings.baseline else _against(frames, label, settings),
-        measures=Measures(**{field.name: _measure(valid[field.name]) for field in fields(Measures)}),
+        measures={one.name: _measure(valid[one.name]) for one in TRIAL_MEASURES},
         totals=totals,
         per_solved=_per_solved(valid, counts.solved, totals),
     )

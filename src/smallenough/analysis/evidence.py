@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
@@ -96,24 +96,6 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
-    """What a trial of the arm is like."""
-
-    tests_passed_ratio: Measure
-    syntax_valid: Measure
-    latency_seconds: Measure
-    """Seconds of inference in a trial."""
-    time_to_first_token_seconds: Measure
-    tokens_in: Measure
-    tokens_out: Measure
-    tokens_per_second: Measure
-    branching_depth: Measure
-    model_calls: Measure
-    sandbox_runs: Measure
-    efficiency: Measure
-
-
-@dataclass(frozen=True, slots=True)
 class Totals:
     """What the whole arm took, as it was measured. None: not measured."""
 
@@ -190,7 +172,8 @@ class ArmRow:
     """Solved by the first attempt alone, where that is known."""
     against: Against | None
     """None: it is the baseline."""
-    measures: Measures
+    measures: Mapping[str, Measure]
+    """What a trial of the arm is like, by the names of `TRIAL_MEASURES`."""
     totals: Totals
     per_solved: PerSolved
 
@@ -235,11 +218,10 @@ def _cells(row: ArmRow) -> Iterator[_Cell]:
     yield from _proportion_cells("solved_rate", row.solved_rate)
     yield from _proportion_cells("first_attempt_rate", row.first_attempt)
     yield from _against_cells(row.against)
-    for field in fields(Measures):
-        measure: Measure = getattr(row.measures, field.name)
-        yield f"{field.name}_mean", measure.mean, "Float64"
-        yield f"{field.name}_median", measure.median, "Float64"
-        yield f"{field.name}_measured", measure.measured, "Int64"
+    for name, measure in row.measures.items():
+        yield f"{name}_mean", measure.mean, "Float64"
+        yield f"{name}_median", measure.median, "Float64"
+        yield f"{name}_measured", measure.measured, "Int64"
     for field in fields(Totals):
         yield field.name, getattr(row.totals, field.name), "Float64"
     for field in fields(PerSolved):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
 from smallenough.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -20,35 +21,6 @@ if TYPE_CHECKING:
 
 IDENTITY = ("session", "arm", "model", "provider", "strategy", "suite", "task", "repeat", "baseline", "outcome")
 """Columns of `trials` that can't be missing, `solved` besides."""
-
-TRIAL_MEASURES = (
-    "tests_passed_ratio",
-    "syntax_valid",
-    "latency_seconds",
-    "time_to_first_token_seconds",
-    "tokens_in",
-    "tokens_out",
-    "tokens_per_second",
-    "branching_depth",
-    "model_calls",
-    "sandbox_runs",
-    "efficiency",
-)
-"""Columns of `trials` whose mean over an arm is reported."""
-
-ARM_MEASURES = (
-    "wall_seconds",
-    "cpu_seconds",
-    "peak_memory_bytes",
-    "mean_memory_bytes",
-    "gpu_percent",
-    "gpu_peak_memory_bytes",
-    "energy_joules",
-    "gpu_energy_joules",
-    "concurrency",
-    "idle_cpu_rate",
-)
-"""Columns of `arms`: measured over the whole arm, so that nothing in them is apportioned."""
 
 SCORED = ("solved", "unsolved")
 FAILED = ("model_failed", "sandbox_failed", "scorer_failed")
@@ -217,7 +189,7 @@ def _checked_trials(trials: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     )
     found["baseline"] = found["baseline"].astype("boolean").fillna(False).astype(bool)
     found["failed"] = found["outcome"].isin(FAILED)
-    found = _numbers(found, ("solved", "first_attempt_solved", *TRIAL_MEASURES), "trials")
+    found = _numbers(found, ("solved", "first_attempt_solved", *(one.name for one in TRIAL_MEASURES)), "trials")
     twice = found.duplicated(_KEY)
     if twice.any():
         row = found[twice].iloc[0]

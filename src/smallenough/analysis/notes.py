@@ -6,30 +6,13 @@ Each rule looks at the frames and the rows and yields sentences. A rule says not
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 
-from smallenough.analysis.evidence import ArmRow, Counts, Measure, Measures, Prices
-from smallenough.analysis.frames import ARM_MEASURES, Frames, flagged_baselines
+from smallenough.analysis.evidence import ArmRow, Counts, Prices
+from smallenough.analysis.frames import Frames, flagged_baselines
+from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
 
 _IDLE_SHARE = 0.1
 """Share of an arm's CPU seconds from which the server's idle use is worth a word."""
-
-_OF_SCORED = ("tests_passed_ratio", "syntax_valid", "efficiency")
-"""Measures that a free task can't have: their absence there is no gap."""
-
-_TITLES = {
-    "tests_passed_ratio": "the share of tests passed",
-    "syntax_valid": "valid syntax",
-    "latency_seconds": "the seconds of inference",
-    "time_to_first_token_seconds": "the time to the first token",
-    "tokens_in": "the tokens in",
-    "tokens_out": "the tokens out",
-    "tokens_per_second": "the tokens per second",
-    "branching_depth": "the branching depth",
-    "model_calls": "the model calls",
-    "sandbox_runs": "the sandboxes used",
-    "efficiency": "the efficiency",
-}
 
 
 def notes(frames: Frames, rows: Sequence[ArmRow], baseline: str, prices: Prices | None) -> tuple[str, ...]:
@@ -177,11 +160,11 @@ def _on_missing(rows: Sequence[ArmRow]) -> Iterator[str]:
     """Measures that some trials of an arm have and others lack; those that none has show as not measured."""
     for row in rows:
         gaps, scored = [], row.counts.solved + row.counts.unsolved
-        for field in fields(Measures):
-            measure: Measure = getattr(row.measures, field.name)
-            due = scored if field.name in _OF_SCORED else measure.of
+        for told in TRIAL_MEASURES:
+            measure = row.measures[told.name]
+            due = scored if told.scored_only else measure.of
             if 0 < measure.measured < due:
-                gaps.append(f"{_TITLES[field.name]} in {measure.measured} of {due}")
+                gaps.append(f"{told.title} in {measure.measured} of {due}")
         if gaps:
             yield f"Not every trial of {row.arm!r} has every measure: {', '.join(gaps)}. Means are over those."
 
