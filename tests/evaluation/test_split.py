@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smallenough.evaluation.judge import Fault, Verdict, judge
+from smallenough.evaluation.judge import Fault, Judgement, judge
 from smallenough.evaluation.split import Split, split, split_check
 from smallenough.records import Test
 
 ROOTS = frozenset({"f", "func"})
 
 
-def judged(assertion: str, space: Mapping[str, Any], setup: str = "", of_class: bool = False) -> Verdict:
+def judged(assertion: str, space: Mapping[str, Any], setup: str = "", of_class: bool = False) -> Judgement:
     """What becomes of an assertion when its inside is evaluated here."""
     done = split(assertion, ROOTS, setup, of_class)
     assert done is not None, assertion
@@ -203,33 +203,35 @@ def test_the_split_assertion_holds_exactly_when_the_whole_one_does(condition: st
     done = split(f"assert {condition}", ROOTS)
     if done is None:
         return
-    verdict = judged(f"assert {condition}", {"f": _same})
+    judgement = judged(f"assert {condition}", {"f": _same})
     outcome = outcome_of(condition, {"f": _same})
-    assert (verdict.fault is None) == (outcome is None) or (verdict.fault and "too large" in verdict.fault.message)
-    if verdict.fault and "too large" not in verdict.fault.message:
-        assert verdict.fault.error == outcome
+    assert (judgement.fault is None) == (outcome is None) or (
+        judgement.fault and "too large" in judgement.fault.message
+    )
+    if judgement.fault and "too large" not in judgement.fault.message:
+        assert judgement.fault.error == outcome
 
 
 @given(literals, literals)
 def test_a_literal_equals_itself_and_only_its_equals(given_: Any, expected: Any) -> None:
-    verdict = judged(f"assert f({given_!r}) == {expected!r}", {"f": _same})
-    assert (verdict.fault is None) is (given_ == expected)
-    if verdict.fault:
-        assert verdict.expected == repr(expected)
-        assert verdict.actual == repr(given_)
-        assert verdict.fault.message == f"expected {expected!r}, got {given_!r}"
+    judgement = judged(f"assert f({given_!r}) == {expected!r}", {"f": _same})
+    assert (judgement.fault is None) is (given_ == expected)
+    if judgement.fault:
+        assert judgement.expected == repr(expected)
+        assert judgement.actual == repr(given_)
+        assert judgement.fault.message == f"expected {expected!r}, got {given_!r}"
 
 
 def test_a_failure_is_told_by_what_was_seen() -> None:
-    verdict = judged("assert abs(f(1.5) - 0.5) < 1e-6", {"f": _same})
-    assert verdict.fault == Fault("AssertionError", "the assertion does not hold: f(1.5) is 1.5")
-    assert verdict.actual == "1.5"
+    judgement = judged("assert abs(f(1.5) - 0.5) < 1e-6", {"f": _same})
+    assert judgement.fault == Fault("AssertionError", "the assertion does not hold: f(1.5) is 1.5")
+    assert judgement.actual == "1.5"
     assert judged("assert f(0)", {"f": _same}).expected == "a true value"
 
 
 def test_of_several_conditions_the_one_that_fails_is_told() -> None:
-    verdict = judged("assert f(1) == 1 and f(2) == 3", {"f": _same})
-    assert verdict == Verdict(Fault("AssertionError", "expected 3, got 2"), "3", "2")
+    judgement = judged("assert f(1) == 1 and f(2) == 3", {"f": _same})
+    assert judgement == Judgement(Fault("AssertionError", "expected 3, got 2"), "3", "2")
 
 
 def test_a_value_that_is_not_needed_may_be_missing() -> None:
@@ -237,10 +239,10 @@ def test_a_value_that_is_not_needed_may_be_missing() -> None:
         return 1 // value
 
     assert judged("assert f(1) == 1 or f(0) == 1", {"f": f}).fault is None
-    verdict = judged("assert f(0) == 1 or f(1) == 1", {"f": f})
-    assert verdict.fault
-    assert verdict.fault.error == "ZeroDivisionError"
-    assert verdict.expected is None
+    judgement = judged("assert f(0) == 1 or f(1) == 1", {"f": f})
+    assert judgement.fault
+    assert judgement.fault.error == "ZeroDivisionError"
+    assert judgement.expected is None
     assert judged("assert f(0) == 1", {"f": f}).expected == "1"
 
 
@@ -257,10 +259,10 @@ def test_a_value_that_is_not_needed_may_be_missing() -> None:
     ],
 )
 def test_bombs_do_not_go_off_outside(condition: str) -> None:
-    verdict = judged(f"assert {condition}", {"f": _same})
-    assert verdict.fault
-    assert verdict.fault.error == "ValueError"
-    assert "to be judged" in verdict.fault.message
+    judgement = judged(f"assert {condition}", {"f": _same})
+    assert judgement.fault
+    assert judgement.fault.error == "ValueError"
+    assert "to be judged" in judgement.fault.message
 
 
 CHECK = '''

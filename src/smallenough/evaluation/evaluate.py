@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from smallenough.evaluation.judge import Fault, Verdict, judge
+from smallenough.evaluation.judge import Fault, Judgement, judge
 from smallenough.evaluation.plain import shown
-from smallenough.evaluation.process import Ask, Reply, Run, Solution, death, run_jobs
+from smallenough.evaluation.process import Query, Reply, Run, Solution, death, run_jobs
 from smallenough.evaluation.split import Split, split
 from smallenough.protocols import Sandbox
 from smallenough.records import Evaluation, Execution, Limits, Problem, Test, TestResult
@@ -72,19 +72,19 @@ def evaluate_groups(
     except SyntaxError as error:
         fault = Fault("SyntaxError", error.msg or "invalid syntax", error.lineno)
         return tuple(_all_failed(tests, fault, False, code) for tests in groups)
-    sessions = [Session(code, problem, setup, tuple(tests), sandbox, limits or Limits()) for tests in groups]
-    _share_sandbox([session for session in sessions if session.waiting])
-    return tuple(session.evaluate() for session in sessions)
+    solutions = [UnderTest(code, problem, setup, tuple(tests), sandbox, limits or Limits()) for tests in groups]
+    _share_sandbox([one for one in solutions if one.waiting])
+    return tuple(one.evaluate() for one in solutions)
 
 
-def _share_sandbox(sessions: Sequence[Session]) -> None:
-    """Takes several sessions as far as one sandbox gets; each goes on by itself from there."""
-    if len(sessions) > 1:
-        first = sessions[0]
-        run = run_jobs([[session.solution(session.waiting)] for session in sessions], first.sandbox, first.limits)
+def _share_sandbox(solutions: Sequence[UnderTest]) -> None:
+    """Takes several solutions as far as one sandbox gets; each goes on by itself from there."""
+    if len(solutions) > 1:
+        first = solutions[0]
+        run = run_jobs([[one.solution(one.waiting)] for one in solutions], first.sandbox, first.limits)
         first.executions.append(run.execution)
-        for number, session in enumerate(sessions):
-            session.take(run, number)
+        for number, one in enumerate(solutions):
+            one.take(run, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +99,29 @@ class Planned:
         """Whether the expectation has to be beside the solution."""
         return self.split is None and self.test.output is None
 
-    def ask(self, index: int) -> Ask:
+    def query(self, index: int) -> Query:
         """What to ask of the driver."""
         if self.split:
-            return Ask(index, self.split.sources, "values", self.test.setup)
-        return Ask(index, (self.test.code,), "run", self.test.setup)
+            return Query(index, self.split.sources, "values", self.test.setup)
+        return Query(index, (self.test.code,), "run", self.test.setup)
 
-    def verdict(self, reply: Reply) -> Verdict:
+    def judgement(self, reply: Reply) -> Judgement:
         """What the test comes to, by what came back."""
-        if len(reply.values) != len(self.ask(0).sources):
-            return Verdict(Fault("Crash", "the solution disturbed the process that it ran in"))
+        if len(reply.values) != len(self.query(0).sources):
+            return Judgement(Fault("Crash", "the solution disturbed the process that it ran in"))
         if self.split:
             return judge(self.split.condition, reply.values, self.split.sources)
         failed = next((value for value in reply.values if isinstance(value, Fault)), None)
         if failed:
-            return Verdict(failed)
+            return Judgement(failed)
         if self.test.output is None:
-            return Verdict(None)
+            return Judgement(None)
         expected, actual = _lines(self.test.output), _lines(reply.output)
         if expected == actual and not reply.cut:
-            return Verdict(None)
+            return Judgement(None)
         shown_expected, shown_actual = shown("\n".join(expected)), shown("\n".join(actual))
         message = f"expected the output {shown_expected}, got {shown_actual}"
-        return Verdict(Fault("AssertionError", message), shown_expected, shown_actual)
+        return Judgement(Fault("AssertionError", message), shown_expected, shown_actual)
 
 
 def plan(test: Test, problem: Problem, setup: str) -> Planned:
@@ -134,16 +134,16 @@ def plan(test: Test, problem: Problem, setup: str) -> Planned:
 
 def result_of(planned: Planned, outcome: Reply | Fault, code: str) -> TestResult:
     """The record of one test."""
-    verdict = Verdict(outcome) if isinstance(outcome, Fault) else planned.verdict(outcome)
+    judgement = Judgement(outcome) if isinstance(outcome, Fault) else planned.judgement(outcome)
     reply = None if isinstance(outcome, Fault) else outcome
-    fault = verdict.fault
+    fault = judgement.fault
     return TestResult(
         planned.test.code,
         passed=fault is None,
         error=fault.error if fault else None,
         message=_message(fault, code) if fault else "",
-        expected=verdict.expected,
-        actual=verdict.actual,
+        expected=judgement.expected,
+        actual=judgement.actual,
         output=reply.output[:_OUTPUT_SHOWN] if reply else "",
         seconds=reply.seconds if reply else None,
         exposed=planned.exposed,
@@ -161,7 +161,7 @@ def imports_of(setup: str) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Session:
+class UnderTest:
     """One solution on its way through its tests."""
 
     code: str
@@ -176,12 +176,12 @@ class Session:
     failures: int = 0
     """Tests that hung or ended their process."""
     planned: list[Planned] = field(init=False)
-    waiting: list[Ask] = field(init=False)
+    waiting: list[Query] = field(init=False)
     """What is still to be asked of a process that several tests share."""
 
     def __post_init__(self) -> None:
         self.planned = [plan(test, self.problem, self.setup) for test in self.tests]
-        self.waiting = [test.ask(index) for index, test in enumerate(self.planned) if not test.exposed]
+        self.waiting = [test.query(index) for index, test in enumerate(self.planned) if not test.exposed]
 
     def evaluate(self) -> Evaluation:
         """Runs what has not been run, and puts the records together."""
@@ -190,7 +190,7 @@ class Session:
         self.run()
         for index, test in enumerate(self.planned):
             if test.exposed:
-                self.waiting, self.failures = [test.ask(index)], 0
+                self.waiting, self.failures = [test.query(index)], 0
                 self.run()
         used = [execution.cpu_seconds for execution in self.executions]
         return Evaluation(
@@ -212,10 +212,10 @@ class Session:
             self.executions.append(run.execution)
             self.take(run, 0)
 
-    def solution(self, asks: Sequence[Ask]) -> Solution:
+    def solution(self, queries: Sequence[Query]) -> Solution:
         """The code with some of its tests, as a job for the driver."""
         names = self.problem.entry_point, self.problem.alias
-        return Solution(self.code, tuple(asks), imports_of(self.setup), self.setup, *names)
+        return Solution(self.code, tuple(queries), imports_of(self.setup), self.setup, *names)
 
     def take(self, run: Run, number: int) -> None:
         """Takes in what came out of a sandbox whose job `number` was this solution's."""
@@ -227,8 +227,8 @@ class Session:
             self.settle(failed)
             return
         replies = {index: reply for (place, index), reply in run.replies.items() if place == number}
-        self.outcomes.update((ask.index, replies[ask.index]) for ask in self.waiting if ask.index in replies)
-        self.waiting = [ask for ask in self.waiting if ask.index not in replies]
+        self.outcomes.update((query.index, replies[query.index]) for query in self.waiting if query.index in replies)
+        self.waiting = [query for query in self.waiting if query.index not in replies]
         hung = any(
             isinstance(value, Fault) and value.error == "Timeout" for a in replies.values() for value in a.values
         )
@@ -240,7 +240,7 @@ class Session:
 
     def settle(self, fault: Fault) -> None:
         """Everything that is waiting comes to `fault`."""
-        self.outcomes.update((ask.index, fault) for ask in self.waiting)
+        self.outcomes.update((query.index, fault) for query in self.waiting)
         self.waiting = []
 
 

@@ -38,7 +38,7 @@ class Faulted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What an assertion came to."""
 
     fault: Fault | None
@@ -57,23 +57,25 @@ def is_hole(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and node.id.startswith("<")
 
 
-def judge(condition: ast.expr, values: Sequence[Any], sources: Sequence[str]) -> Verdict:
+def judge(condition: ast.expr, values: Sequence[Any], sources: Sequence[str]) -> Judgement:
     """Whether `condition` holds, where `values` are those of the expressions `sources` (a `Fault`: it has none)."""
     if isinstance(condition, ast.BoolOp) and isinstance(condition.op, ast.And):
         for part in condition.values:
-            verdict = judge(part, values, sources)
-            if verdict.fault:
-                return verdict
-        return Verdict(None)
+            judgement = judge(part, values, sources)
+            if judgement.fault:
+                return judgement
+        return Judgement(None)
     try:
         if evaluate(condition, values):
-            return Verdict(None)
+            return Judgement(None)
         return _failure(condition, values, sources)
     except Faulted as error:
-        return Verdict(error.fault, expected=_expectation(condition, values))
+        return Judgement(error.fault, expected=_expectation(condition, values))
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError) as error:
         actual = _only_value(condition, values)
-        return Verdict(Fault(type(error).__name__, str(error)), expected=_expectation(condition, values), actual=actual)
+        return Judgement(
+            Fault(type(error).__name__, str(error)), expected=_expectation(condition, values), actual=actual
+        )
 
 
 def evaluate(node: ast.expr, values: Sequence[Any]) -> Any:
@@ -268,12 +270,12 @@ MATH = frozenset(
 # ------------------------------------------------------------------------------------------- telling the failure
 
 
-def _failure(condition: ast.expr, values: Sequence[Any], sources: Sequence[str]) -> Verdict:
+def _failure(condition: ast.expr, values: Sequence[Any], sources: Sequence[str]) -> Judgement:
     """What to tell of an assertion that does not hold."""
     sides = _sides(condition)
     if sides and isinstance(condition, ast.Compare) and isinstance(condition.ops[0], (ast.Eq, ast.Is)):
         expected, actual = (shown(evaluate(side, values)) for side in sides)
-        return Verdict(Fault("AssertionError", f"expected {expected}, got {actual}"), expected, actual)
+        return Judgement(Fault("AssertionError", f"expected {expected}, got {actual}"), expected, actual)
     seen = [
         f"{shown(source, 80)[1:-1]} is {shown(value)}"
         for source, value in list(zip(sources, values, strict=True))[:3]
@@ -281,7 +283,7 @@ def _failure(condition: ast.expr, values: Sequence[Any], sources: Sequence[str])
     ]
     message = "the assertion does not hold" + (": " + ", ".join(seen) if seen else "")
     expected_truth = "a true value" if is_hole(condition) else None
-    return Verdict(Fault("AssertionError", message), expected_truth, _only_value(condition, values))
+    return Judgement(Fault("AssertionError", message), expected_truth, _only_value(condition, values))
 
 
 def _sides(condition: ast.expr) -> tuple[ast.expr, ast.expr] | None:

@@ -21,7 +21,7 @@ from smallenough.records import Execution, Json, Limits, Program
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Query:
     """What the driver shall do for one test."""
 
     index: int
@@ -35,7 +35,7 @@ class Solution:
     """Code under test, and what its tests need."""
 
     code: str
-    asks: tuple[Ask, ...]
+    queries: tuple[Query, ...]
     imports: tuple[str, ...] = ()
     """Import statements of the set-up, which may also run before the code."""
     setup: str = ""
@@ -159,7 +159,7 @@ def _program(solution: Solution) -> dict[str, Json]:
         "setup": solution.setup,
         "entry": solution.entry_point,
         "alias": solution.alias,
-        "tests": [(ask.index, ask.setup, ask.kind, list(ask.sources)) for ask in solution.asks],
+        "tests": [(query.index, query.setup, query.kind, list(query.sources)) for query in solution.queries],
     }
 
 

@@ -89,8 +89,8 @@ def _run_together(tasks: Sequence[Task], sandbox: Sandbox, limits: Limits) -> di
 
 
 def _solution(task: Task, plans: Sequence[Planned]) -> Solution:
-    asks = tuple(planned.ask(index) for index, planned in enumerate(plans))
-    return Solution(task.reference or "", asks, imports_of(task.setup), task.setup, task.entry_point, task.alias)
+    queries = tuple(planned.query(index) for index, planned in enumerate(plans))
+    return Solution(task.reference or "", queries, imports_of(task.setup), task.setup, task.entry_point, task.alias)
 
 
 def _tests(task: Task) -> tuple[Test, ...]:
