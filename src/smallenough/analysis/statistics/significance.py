@@ -1,0 +1,92 @@
+"""Tests of pairs, and the correction for testing several times.
+
+A p-value of 1 means that the pairs show no difference at all; None that there was nothing to test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest
+from scipy.stats import wilcoxon as signed_rank
+
+from smallenough.analysis.statistics.values import Clusters, Floats, measured
+from smallenough.errors import InputError
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """The two-sided p-value of McNemar's exact test, from the pairs in which the two sides disagree.
+
+    Source: Q. McNemar (1947), "Note on the sampling error of the difference between correlated proportions",
+    Psychometrika 12; exact form: the binomial test of `better` among the disagreeing pairs against one half.
+
+    Args:
+        better: pairs that only the arm solves.
+        worse: pairs that only the baseline solves.
+
+    Returns:
+        The p-value; 1 where no pair disagrees.
+
+    Raises:
+        InputError: a count is negative.
+    """
+    if better < 0 or worse < 0:
+        raise InputError(f"counts of pairs can't be negative, as {better} and {worse}")
+    if better + worse == 0:
+        return 1.0
+    return float(binomtest(int(better), int(better + worse), 0.5).pvalue)
+
+
+def wilcoxon(differences: ArrayLike, clusters: Clusters = None) -> float | None:
+    """The two-sided p-value of Wilcoxon's signed-rank test, on each task's mean difference.
+
+    Tasks without a difference are left out, as Wilcoxon did; scipy chooses between the exact distribution and the
+    normal approximation. Source: F. Wilcoxon (1945), "Individual comparisons by ranking methods", Biometrics
+    Bulletin 1.
+
+    Args:
+        differences: arm less baseline of each pair; NaN: not measured, and left out.
+        clusters: the number of the task that each difference belongs to; None: each is a task of its own.
+
+    Returns:
+        The p-value; 1 where no task differs, None where nothing is measured.
+
+    Raises:
+        InputError: lengths differ, or a difference is infinite.
+    """
+    means = cluster_means(differences, clusters)
+    if not len(means):
+        return None
+    different = means[means != 0]
+    return float(signed_rank(different).pvalue) if len(different) else 1.0
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values adjusted for having tested several times, by Holm's step-down method, in the order given.
+
+    Source: S. Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6; as statsmodels computes it. What was not tested (None) stays None and doesn't count as a test.
+
+    Raises:
+        InputError: a p-value is not within 0 to 1.
+    """
+    tested = [p for p in p_values if p is not None]
+    wrong = [p for p in tested if not 0 <= p <= 1]
+    if wrong:
+        raise InputError(f"p-values are within 0 to 1, not {wrong[0]}; give None for what was not tested")
+    if not tested:
+        return list(p_values)
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
+    adjusted = iter(multipletests(tested, method="holm")[1].tolist())
+    return [None if p is None else float(next(adjusted)) for p in p_values]
+
+
+def cluster_means(values: ArrayLike, clusters: Clusters = None) -> Floats:
+    """The mean of the measured values of each task that has any, in the order of the tasks' numbers."""
+    known, codes = measured(values, clusters)
+    if not len(known):
+        return known
+    return np.asarray(np.bincount(codes, weights=known) / np.bincount(codes), dtype=np.float64)
