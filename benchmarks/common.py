@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,9 +22,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from smallenough.models.replay import ReplayClient
 from smallenough.prompts import Prompts
-from smallenough.records import Arm, Ask, Suite, Task
-from smallenough.sessions.prepare import Wish, make_strategy
+from smallenough.records import Arm, Ask, Completion, ModelInfo, Request, Suite, Task, Test
+from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
+from smallenough.sessions.prepare import Prepared, Settings, Wish, lay_down, make_strategy
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.mbpp import VARIABLE, MbppSource
 from smallenough.tracking.store import Store
@@ -105,6 +109,54 @@ def server(suite: Suite, folder: Path, delay: float) -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.terminate()
+
+
+def doubles(count: int) -> Suite:
+    """`count` tasks `double_0` … for the replay client, too easy to be wrong for want of wit."""
+
+    def task(name: str) -> Task:
+        tests = Test(f"assert {name}(2) == 4"), Test(f"assert {name}(-3) == -6")
+        reference = f"def {name}(n):\n    return 2 * n"
+        return Task(
+            name, f"Write {name}(n).", name, public_tests=tests[:1], hidden_tests=tests[1:], reference=reference
+        )
+
+    return Suite("doubles", tuple(task(f"double_{number}") for number in range(count)))
+
+
+def replayed(
+    suite: Suite, arms: Sequence[Arm], *, experiment: str, concurrency: int, repeats: int, runnable: int
+) -> Prepared:
+    """A session on `doubles` that can begin: every `runnable`-th task is answered right, the others with no Python.
+
+    What does not parse is evaluated without a sandbox, so that thousands of trials take minutes and not an hour.
+    """
+
+    def answered(request: Request) -> Completion:
+        found = re.search(r"double_(\d+)", " ".join(message.content for message in request.messages))
+        assert found
+        end = "" if int(found[1]) % runnable else ":"
+        text = f"```python\ndef double_{found[1]}(n){end}\n    return 2 * n\n```"
+        return Completion(text, tokens_in=20, tokens_out=20, finish="stop", started=time.time(), seconds=0.01)
+
+    infos = {arm.model: ModelInfo(arm.model, "replay", digest="d1") for arm in arms}
+    prompts = {arm.name: Prompts.load(arm.size_class) for arm in arms}
+    return Prepared(
+        lay_down(suite, tuple(arms), Settings(experiment=experiment, concurrency=concurrency, repeats=repeats)),
+        suite,
+        {"replay": ReplayClient(answered, infos)},
+        BubblewrapSandbox(),
+        {arm.name: infos[arm.model] for arm in arms},
+        {arm.name: make_strategy(arm, prompts[arm.name]) for arm in arms},
+        prompts,
+    )
+
+
+def memory(name: str) -> int:
+    """A figure of this process in bytes. `getrusage` would also tell the peak of the process that started it."""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
 
 
 def no_writer(_folder: Path, _store: Store) -> subprocess.Popen[bytes]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import re
 import sys
 import tempfile
 import time
@@ -28,12 +27,8 @@ from typing import Any
 
 from benchmarks import common
 from smallenough.events import Event
-from smallenough.models.replay import ReplayClient
-from smallenough.prompts import Prompts
-from smallenough.records import Arm, Completion, ModelInfo, Request, Suite, Task, Test
-from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
+from smallenough.records import Arm
 from smallenough.sessions import experiment
-from smallenough.sessions.prepare import Prepared, Settings, lay_down, make_strategy
 from smallenough.tracking.store import Store
 
 TASKS = 10
@@ -42,7 +37,6 @@ ARMS = (
     Arm("m single", "m", "single", provider="replay", baseline=True),
     Arm("m branching", "m", "branching", {"max_depth": 1, "width": 2}, provider="replay"),
 )
-INFO = ModelInfo("m", "replay", digest="d1")
 SHARE, BYTES = 0.10, 20_000_000
 
 
@@ -115,9 +109,12 @@ def session(trials: int, *, trace: bool) -> dict[str, Any]:
             seen["sandbox_runs"] += event.evaluation.runs
 
     with tempfile.TemporaryDirectory() as folder:
-        store, ready = Store.resolve(None, Path(folder, "mlruns")), _prepared(repeats)
+        store = Store.resolve(None, Path(folder, "mlruns"))
+        ready = common.replayed(
+            common.doubles(TASKS), ARMS, experiment="memory", concurrency=CONCURRENCY, repeats=repeats, runnable=TASKS
+        )
         gc.collect()
-        before, begun = _status("VmRSS"), time.perf_counter()
+        before, begun = common.memory("VmRSS"), time.perf_counter()
         if trace:
             tracemalloc.start(8)
         first = tracemalloc.take_snapshot() if trace else None
@@ -125,49 +122,12 @@ def session(trials: int, *, trace: bool) -> dict[str, Any]:
         seconds = time.perf_counter() - begun
         gc.collect()
         places = _grown(first, tracemalloc.take_snapshot()) if first else []
-        final, peak = _status("VmRSS"), _status("VmHWM")
+        final, peak = common.memory("VmRSS"), common.memory("VmHWM")
         result.writer.wait()
     if result.status != "completed" or seen["trial_finished"] != ready.plan.trials:
         raise SystemExit(f"session {result.status}: {result.reason}; {seen} of {ready.plan.trials}")
     told = {"trials": ready.plan.trials, "seconds": seconds, "sandbox_runs": seen["sandbox_runs"]}
     return {**told, "before_bytes": before, "peak_bytes": peak, "final_bytes": final, "where": places}
-
-
-def _prepared(repeats: int) -> Prepared:
-    suite = Suite("doubles", tuple(_task(number) for number in range(TASKS)))
-    prompts = {arm.name: Prompts.load(arm.size_class) for arm in ARMS}
-    return Prepared(
-        lay_down(suite, ARMS, Settings(experiment="memory", concurrency=CONCURRENCY, repeats=repeats)),
-        suite,
-        {"replay": ReplayClient(_answer, {"m": INFO})},
-        BubblewrapSandbox(),
-        {arm.name: INFO for arm in ARMS},
-        {arm.name: make_strategy(arm, prompts[arm.name]) for arm in ARMS},
-        prompts,
-    )
-
-
-def _task(number: int) -> Task:
-    name = f"double_{number}"
-    tests = Test(f"assert {name}(2) == 4"), Test(f"assert {name}(-3) == -6")
-    reference = f"def {name}(n):\n    return 2 * n"
-    return Task(name, f"Write {name}(n).", name, public_tests=tests[:1], hidden_tests=tests[1:], reference=reference)
-
-
-def _answer(request: Request) -> Completion:
-    """Right for the first task, and no Python for the others."""
-    found = re.search(r"double_(\d+)", " ".join(message.content for message in request.messages))
-    assert found
-    end = ":" if found[1] == "0" else ""
-    text = f"```python\ndef double_{found[1]}(n){end}\n    return 2 * n\n```"
-    return Completion(text, tokens_in=20, tokens_out=20, finish="stop", started=time.time(), seconds=0.01)
-
-
-def _status(name: str) -> int:
-    """A figure of this process in bytes. `getrusage` would also tell the peak of the process that started it."""
-    found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found
-    return int(found[1]) * 1024
 
 
 def _grown(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> list[str]:
