@@ -1,0 +1,84 @@
+"""Tasks, their tests, and suites of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+from smallenough.records.plain import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One check of a solution."""
+
+    __test__: ClassVar[bool] = False  # pytest shall not take it for one of its own
+    code: str
+    """An assertion (`assert f(2) == 4`), or, where `output` is given, a statement that prints."""
+    setup: str = ""
+    """Code that runs before this test in the same process."""
+    output: str | None = None
+    """The standard output that `code` must print, trailing white space apart; None: `code` is an assertion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One problem: what is asked, what the solver may see, what decides."""
+
+    id: str
+    prompt: str
+    entry_point: str | None = None
+    """The name that an answer must define; None: a free task, whose answer is text."""
+    kind: Literal["function", "class"] = "function"
+    public_tests: tuple[Test, ...] = ()
+    hidden_tests: tuple[Test, ...] = ()
+    setup: str = ""
+    """Code that every test needs. It runs after the solution, whose names it may use."""
+    alias: str | None = None
+    """The conventional name (`func`, `cls`) by which the tests call the entry point, if not by its own."""
+    reference: str | None = None
+    """A solution that passes every test."""
+    category: str = "general"
+    level: int | None = None
+    """Difficulty, 1 (easiest) upwards; None: not known."""
+
+    @property
+    def problem(self) -> Problem:
+        """The part of the task that a strategy may see."""
+        return Problem(self.id, self.prompt, self.entry_point, self.kind, self.public_tests, self.category, self.alias)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a strategy sees of a task: never the hidden tests or the reference."""
+
+    id: str
+    prompt: str
+    entry_point: str | None
+    kind: Literal["function", "class"]
+    public_tests: tuple[Test, ...]
+    category: str = "general"
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A named set of tasks."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    source: str = ""
+    """Where the tasks come from: a file's name, a package, a hub id."""
+    protocol: Literal["split", "standard"] = "split"
+    """`split`: public and hidden tests are apart. `standard`: all tests are shown and all decide."""
+    version: int | None = None
+    """The version in the tracking store; None: not stored."""
+    description: str = ""
+    examples: tuple[Task, ...] = ()
+    """Solved tasks for few-shot prompts. They are no tasks of the suite: never run, never scored."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies the content and order of tasks and examples, whatever the suite is called."""
+        parts = [self.tasks, self.examples] if self.examples else [self.tasks]
+        return digest([self.protocol, *([asdict(task) for task in part] for part in parts)])
