@@ -1,7 +1,7 @@
 """The seams: what a model client, a sandbox, a strategy, a scorer, a task source and a probe must do.
 
-Each is one or two methods. An implementation is one file and one entry point (see `plugins`), and passes the
-contract suite of its protocol in `contracts`.
+Each is narrow: one or two methods; a model client, which holds a server or a process, has six. An implementation is one
+file and one entry point (see `plugins`), and passes the contract suite of its protocol in `contracts`.
 """
 
 from __future__ import annotations
@@ -80,9 +80,16 @@ class ModelClient(Protocol):
 
 @runtime_checkable
 class Sandbox(Protocol):
-    """Runs a program that may be hostile. Safe to call from several threads."""
+    """Runs a program that may be hostile. Safe to call from several threads.
+
+    It is made without arguments, which raises SandboxError where it does not work.
+    """
 
     name: str
+
+    def describe(self) -> Mapping[str, str]:
+        """What holds a program here, by limit, in words; recorded with the session."""
+        ...
 
     def run(self, program: Program, limits: Limits) -> Execution:
         """Runs `program` to its end or to a limit.

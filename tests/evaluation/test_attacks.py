@@ -127,6 +127,9 @@ class Forger:
     def __init__(self, lines: Callable[[str], list[str]]) -> None:
         self.lines = lines
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def run(self, program: Program, limits: Limits) -> Execution:
         mark = unpack(program.stdin)[-1]["mark"]
         return Execution(0, "\n".join(self.lines(mark)).encode(), b"", 0.1, 0.1)
@@ -185,6 +188,9 @@ def test_too_few_or_too_many_values_prove_nothing(outcomes: list[object]) -> Non
 @given(st.lists(st.text(max_size=20), max_size=6), st.binary(max_size=60))
 def test_no_output_of_a_process_raises(fields: list[str], junk: bytes) -> None:
     class Junk(Forger):
+        def describe(self) -> dict[str, str]:
+            return {}
+
         def run(self, program: Program, limits: Limits) -> Execution:
             done = super().run(program, limits)
             return Execution(None, done.stdout + b"\n" + junk, junk, 0.1, stopped="wall")

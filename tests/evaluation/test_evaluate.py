@@ -121,6 +121,9 @@ class Forbidden:
 
     name = "forbidden"
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def run(self, program: Program, limits: Limits) -> Execution:
         raise AssertionError("no process was to be started")
 
@@ -138,6 +141,9 @@ def test_nothing_runs_where_there_is_nothing_to_run() -> None:
 def test_a_fault_of_the_sandbox_is_no_result() -> None:
     class Broken:
         name = "broken"
+
+        def describe(self) -> dict[str, str]:
+            return {}
 
         def run(self, program: Program, limits: Limits) -> Execution:
             return Execution(127, b"", b"python: not found", 0.1, sandbox="broken")

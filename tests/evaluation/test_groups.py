@@ -77,6 +77,9 @@ class OtherVersion:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox, self.name = sandbox, sandbox.name
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def run(self, program: Program, limits: Limits) -> Execution:
         (_, _, source), *jobs = unpack(program.stdin)
         return self.sandbox.run(Program(program.source, pack([("3.0", b"unreadable", source), *jobs])), limits)

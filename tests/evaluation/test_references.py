@@ -23,6 +23,9 @@ class Counting:
         self.sandbox = sandbox
         self.runs = 0
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def run(self, program: Program, limits: Limits) -> Execution:
         self.runs += 1
         return self.sandbox.run(program, limits)

@@ -24,6 +24,9 @@ class Counting:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox, self.runs = sandbox, 0
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def run(self, program: Program, limits: Limits) -> Execution:
         self.runs += 1
         return self.sandbox.run(program, limits)

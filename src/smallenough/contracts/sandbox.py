@@ -79,6 +79,10 @@ class SandboxContract:
         assert isinstance(sandbox, Sandbox)
         assert self.run(sandbox, "pass").sandbox == sandbox.name
 
+    def test_it_says_in_words_what_is_in_force(self, sandbox: Sandbox) -> None:
+        said = sandbox.describe()
+        assert all(isinstance(word, str) and word for pair in said.items() for word in pair)
+
     def test_a_result_comes_back_with_what_it_took(self, sandbox: Sandbox) -> None:
         done = self.run(sandbox, "sum(range(3_000_000)); print('done')")
         assert (done.exit_code, done.stopped, done.stdout, done.stderr) == (0, None, b"done\n", b"")

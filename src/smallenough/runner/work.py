@@ -50,6 +50,10 @@ class InTurn:
         self._sandbox = sandbox
         self._turns = threading.Semaphore(usable_cores())
 
+    def describe(self) -> Mapping[str, str]:
+        """As the sandbox within does."""
+        return self._sandbox.describe()
+
     def run(self, program: Program, limits: Limits) -> Execution:
         """As the sandbox within does, once it is this program's turn."""
         with self._turns:

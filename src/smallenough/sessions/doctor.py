@@ -197,8 +197,7 @@ def _engine() -> Iterator[Finding]:
 def _sandbox() -> Iterator[Finding]:
     sandbox = make_sandbox("bubblewrap")
     execution = sandbox.run(Program("print(6 * 7)"), Limits())
-    describe = getattr(sandbox, "describe", dict)
-    force: dict[str, str] = describe()
+    force = sandbox.describe()
     if execution.stdout.strip() != b"42":
         said = execution.stderr.decode(errors="replace").strip()[-300:] or "no message"
         told = f"a program did not run in it (exit code {execution.exit_code}, {execution.stopped}): {said}"

@@ -272,6 +272,5 @@ def _circumstances(prepared: Prepared, say: Callable[[str], None]) -> dict[str, 
     share = busy(pids=pids)
     if share > BUSY:
         say(f"others use {share:.0%} of this machine's CPU time: timings will be longer than on a quiet one")
-    describe = getattr(prepared.sandbox, "describe", dict)
-    enforced = {f"sandbox_{name}": value for name, value in describe().items()}
+    enforced = {f"sandbox_{name}": value for name, value in prepared.sandbox.describe().items()}
     return {**provenance(), **enforced, "busy_share": round(share, 3)}
