@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smallenough import journal
+from smallenough.events import encode
 from smallenough.journal import Journal
 from smallenough.records import Suite
 from smallenough.sessions import experiment
@@ -18,6 +23,7 @@ from smallenough.tracking import writer
 from smallenough.tracking.store import Store
 from tests import replayed
 from tests.cli.calling import call
+from tests.servers.faulty import Answer, FaultyServer, Model
 
 
 def test_a_session_that_never_began_is_listed_with_its_mend_and_is_never_the_last(
@@ -137,3 +143,69 @@ def test_a_damaged_archive_is_told_and_kept(two: tuple[Store, list[str]], capsys
         assert not (store.journals / newer).exists()
     file.write_bytes(content)
     assert call(capsys, "sessions", "restore", newer, "--store", store.folder).code == 0
+
+
+# ------------------------------------------------------------------------------------------------------- retention
+
+
+def began(store: Store, session: str, days_ago: float) -> None:
+    """Puts the beginning of a session into the past, in its journal."""
+    path = store.journals / session / "journal.jsonl"
+    _, rest = path.read_bytes().split(b"\n", 1)
+    started = next(event for _, event in journal.read(path.parent))
+    path.write_bytes(encode(replace(started, time=time.time() - days_ago * 86400)) + b"\n" + rest)
+
+
+def test_sessions_older_than_they_shall_be_kept_are_told_and_nothing_is_done_to_them(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, (newer, older) = two
+    monkeypatch.chdir(tmp_path)
+    began(store, older, 91)
+    assert "archive" not in call(capsys, "sessions").err, "by default nothing is told"
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "experiment_config.yaml").write_text("tracking: {keep_sessions: 90d}")
+    done = call(capsys, "sessions")
+    told, _, command = done.err.strip().partition(": ")
+    assert re.fullmatch(r"1 session is older than 90d \([0-9.]+ [kM]B\)", told)
+    assert command == "smallenough sessions archive --older-than 90d"
+    assert {one.session for one in journal.sessions(store.journals)} == {newer, older}
+    began(store, newer, 100)
+    with Journal(store.journals / newer):
+        assert "1 session is older" in call(capsys, "sessions").err, "one that a process works on is not put away"
+    assert "2 sessions are older" in call(capsys, "sessions").err
+    assert json.loads(call(capsys, "sessions", "--json").out)
+    shutil.copytree(store.folder, tmp_path / "else where")
+    done = call(capsys, "sessions", "--store", tmp_path / "else where")
+    assert f"archive --older-than 90d --store '{tmp_path}/else where'" in done.err
+    assert call(capsys, *shlex.split(command)[1:], "--yes").code == 0
+    assert "older than" not in call(capsys, "sessions").err
+
+
+def test_run_tells_at_its_end_of_sessions_older_than_they_shall_be_kept(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, (_, older) = two
+    monkeypatch.chdir(tmp_path)
+    began(store, older, 15)
+    (store.journals / "damaged").mkdir()
+    (store.journals / "damaged" / "journal.jsonl").write_text("no event\n\n")
+    (tmp_path / "e.yaml").write_text("tracking: {keep_sessions: 2w}")
+    with FaultyServer(lambda _: Answer("I can't."), models={"tiny:latest": Model()}) as server:
+        command = ("run", "--config", "e.yaml", "--model", "tiny", "--url", server.url, "--limit", "1")
+        done = call(capsys, *command)
+        told = done.err.strip().splitlines()[-1]
+        assert (done.code, told.startswith("1 session is older than 2w (")) == (0, True)
+        assert "older than" not in call(capsys, *command, "--json").err
+    assert len(journal.sessions(store.journals)) == 4
+
+
+@pytest.mark.parametrize("age", ["90", "soon", "-1d", "1m", "1e3d", "9" * 400 + "d", "", "٣d"])
+def test_an_age_that_is_none_is_told_with_its_place(
+    age: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "e.yaml").write_text(f"models: [tiny]\ntracking:\n  keep_sessions: {json.dumps(age)}")
+    done = call(capsys, "config", "check", tmp_path / "e.yaml")
+    assert (done.code, "line 3: tracking.keep_sessions: " in done.err, "as in 30d" in done.err) == (2, True, True)
+    done = call(capsys, "sessions", "archive", "--older-than", age, "--store", tmp_path)
+    assert (done.code, "as in 30d" in done.err) == (2, True)

@@ -52,6 +52,14 @@ def told_store(found: Store) -> Store:
     return found
 
 
+def remind(store: Store, keep: str | None) -> None:
+    """Tells of sessions that are older than they shall be kept. Nothing is done to them."""
+    from smallenough.sessions.upkeep import reminder
+
+    if text := reminder(store, keep):
+        click.echo(text, err=True)
+
+
 def counted(number: int, what: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {what}{'' if number == 1 else 's'}"

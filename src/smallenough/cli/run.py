@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smallenough.cli.common import counted, json_option, print_json, told_store
+from smallenough.cli.common import counted, json_option, print_json, remind, told_store
 from smallenough.cli.run_options import run_options
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ def command(
     """
     from smallenough.sessions.places import store_of
     from smallenough.sessions.prepare import prepare
+    from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
     found, flags, faults = told_store(store_of(read.force)), read.flags, read.faults
     want = read.wanted(found)
-    for place in (("validation",), ("monitoring", "dashboard")):
-        if origin := read.config.origin(place):
-            click.echo(f"note: {origin}: {'.'.join(place)} is kept for other commands; run does not use it", err=True)
+    for line in unused(read.config):
+        click.echo(f"note: {line}", err=True)
     if flags.import_data and not want.wishes:
         faults.report()
         _import_alone(want, found, dry_run=dry_run, as_json=as_json)
@@ -79,7 +79,10 @@ def command(
             saved = _save(want.imported, found)
             click.echo(_told(saved), err=True)
             prepared = replace(prepared, suite=replace(prepared.suite, version=saved.version))
-        return _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
+        code = _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
+        if not as_json:
+            remind(found, read.force["tracking.keep_sessions"].value)
+        return code
 
 
 # ------------------------------------------------------------------------------------------------ importing first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smallenough.cli.common import counted, json_option, open_store, print_json, store_options
+from smallenough.cli.common import counted, json_option, open_store, print_json, remind, store_options, told_store
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -62,10 +63,13 @@ def command(
     from rich.table import Table
 
     from smallenough import journal
+    from smallenough.config import in_force, load_config
+    from smallenough.sessions.places import store_of
     from smallenough.tracking.behind import left
     from smallenough.wording import duration
 
-    found = open_store(store, tracking_uri)
+    force = in_force(load_config(), {"store": store, "tracking_uri": tracking_uri or None}, os.environ)
+    found = told_store(store_of(force))
     known = [one for one in journal.sessions(found.journals) if experiment in (None, one.experiment)][:limit]
     damaged = journal.damaged(found.journals)
     if as_json:
@@ -95,6 +99,7 @@ def command(
             f"{behind} bytes" if behind else "",
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+    remind(found, force["tracking.keep_sessions"].value)
     return 0
 
 

@@ -5,6 +5,7 @@ The text under each field is also what an editor shows (`smallenough config sche
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -30,6 +31,27 @@ def _without_nul(path: Path) -> Path:
     return path
 
 
+_UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
+
+
+def age_seconds(text: str) -> float:
+    """Seconds that `12h`, `30d`, `8w` or `1y` are.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    found = re.fullmatch(r"([0-9]{1,9})([hdwy])", text.strip())
+    if not found:
+        raise ValueError("write a number with h, d, w or y, as in 30d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _an_age(text: str) -> str:
+    age_seconds(text)
+    return text.strip()
+
+
+Age = Annotated[str, AfterValidator(_an_age)]
 Count = Annotated[int, Field(gt=0, le=10**9)]
 Name = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
 Folder = Annotated[Path, Field(strict=False), AfterValidator(_without_nul)]
@@ -159,6 +181,8 @@ class TrackingPart(Part):
     """MLflow tracking URI; by default SQLite in the local store."""
     store: Folder | None = None
     """Folder of the local store and of all journals; by default `mlruns`."""
+    keep_sessions: Age | None = None
+    """Tell of sessions that are older, as `90d`; nothing is put away by itself. By default none is told."""
 
 
 class RangePart(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
+import shlex
 import shutil
 import tarfile
 import time
@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from smallenough import journal
+from smallenough import journal, wording
+from smallenough.config.form import age_seconds
 from smallenough.errors import InputError, JournalError, UnknownName
 from smallenough.journal import SessionSummary
 from smallenough.tracking.behind import own_store
@@ -21,8 +22,6 @@ from smallenough.tracking.removal import remove_runs
 from smallenough.tracking.store import Store
 from smallenough.tracking.writer import only_writer
 
-_UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
-_AGE = re.compile(r"(\d+)([hdwy])")
 _SUFFIX = ".tar.gz"
 _CAREFUL: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 """How it is unpacked: nothing outside the folder, where this Python knows how to see to that."""
@@ -34,10 +33,35 @@ def age(text: str) -> float:
     Raises:
         InputError: it is not of that form.
     """
-    found = _AGE.fullmatch(text.strip())
+    try:
+        return age_seconds(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no age; {error}") from error
+
+
+def reminder(store: Store, keep: str | None) -> str:
+    """Which sessions are older than they shall be kept, and the command that puts them away; empty: none is.
+
+    Nothing is done to them. One that a process works on is left out, as is what can't be read.
+
+    Args:
+        store: where they are.
+        keep: an age (see `age`); None: they are kept for ever.
+    """
+    if keep is None or not store.journals.is_dir():
+        return ""
+    before, found, room = time.time() - age(keep), 0, 0
+    for folder in store.journals.iterdir():
+        with contextlib.suppress(OSError, JournalError, StopIteration):
+            _, first = next(journal.read(folder))
+            if first.time < before and not journal.is_locked(folder):
+                found, room = found + 1, room + size(folder)
     if not found:
-        raise InputError(f"{text!r} is no age; write a number with h, d, w or y, as in 30d")
-    return int(found[1]) * _UNITS[found[2]]
+        return ""
+    where = [] if store.folder == Path("mlruns").absolute() else ["--store", str(store.folder)]
+    command = shlex.join(["smallenough", "sessions", "archive", "--older-than", keep, *where])
+    are = "1 session is" if found == 1 else f"{found} sessions are"
+    return f"{are} older than {keep} ({wording.size(room)}): {command}"
 
 
 def choose(store: Store, names: Sequence[str], older_than: float | None = None) -> list[SessionSummary]:
