@@ -67,7 +67,8 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """P-values adjusted for having tested several times, by Holm's step-down method, in the order given.
 
     Source: S. Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6; as statsmodels computes it. What was not tested (None) stays None and doesn't count as a test.
+    Statistics 6. What was not tested (None) stays None and doesn't count as a test. (statsmodels has it too, and
+    collects the garbage of the whole process at each call, which takes longer than a comparison.)
 
     Raises:
         InputError: a p-value is not within 0 to 1.
@@ -76,12 +77,12 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     wrong = [p for p in tested if not 0 <= p <= 1]
     if wrong:
         raise InputError(f"p-values are within 0 to 1, not {wrong[0]}; give None for what was not tested")
-    if not tested:
-        return list(p_values)
-    from statsmodels.stats.multitest import multipletests  # slow to import
-
-    adjusted = iter(multipletests(tested, method="holm")[1].tolist())
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    order = np.argsort(tested, kind="stable")
+    adjusted = np.empty(len(tested))
+    left = len(tested) - np.arange(len(tested))
+    adjusted[order] = np.minimum(np.maximum.accumulate(left * np.asarray(tested, dtype=np.float64)[order]), 1.0)
+    found = iter(adjusted.tolist())
+    return [None if p is None else next(found) for p in p_values]
 
 
 def cluster_means(values: ArrayLike, clusters: Clusters = None) -> Floats:
