@@ -23,7 +23,11 @@ a foreign exception never leaves the file that adapts its library.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 class SmallenoughError(Exception):
@@ -119,3 +123,47 @@ class Interrupted(SmallenoughError):
     """The user stopped it. What was done until then is saved."""
 
     exit_code = 130
+
+
+@dataclass
+class Faults:
+    """Collects what is wrong, so that it can all be said at once."""
+
+    found: list[InputError | InfrastructureError] = field(default_factory=list)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where a setting was said, by its name; empty, or no entry: there is nothing to tell."""
+
+    def catch(self, work: Callable[[], _T], origin: str = "") -> _T | None:
+        """What `work` returns, or None where it fails with a fault that is noted.
+
+        A model that is not there is a wrong name like any other, as long as nothing has begun.
+
+        Args:
+            work: what may fail.
+            origin: where that was said which it works on, as file and line.
+        """
+        try:
+            return work()
+        except ModelNotFound as error:
+            self.note(InputError(str(error)), origin)
+        except (InputError, InfrastructureError) as error:
+            self.note(error, origin)
+        return None
+
+    def note(self, error: InputError | InfrastructureError, origin: str = "") -> None:
+        """Adds a fault that is not known yet."""
+        if origin:
+            kind = InputError if isinstance(error, InputError) else type(error)
+            error = kind("\n".join(f"{origin}: {line}" for line in str(error).splitlines()))
+        if str(error) not in [str(known) for known in self.found]:
+            self.found.append(error)
+
+    def report(self) -> None:
+        """Raises what was found, as one error of the first one's kind; nothing found: does nothing."""
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise self.found[0]
+        text = "\n".join(f"- {error}" for error in self.found)
+        kind = InputError if any(isinstance(error, InputError) for error in self.found) else ModelUnavailable
+        raise kind(f"{len(self.found)} things are wrong:\n{text}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
-from smallenough import ExperimentRunner
+from smallenough import ExperimentRunner, plugins
+from smallenough.metrics.efficiency import EfficiencyWeights
 from tests.cli.calling import call
 
 
@@ -36,30 +39,154 @@ def test_init_writes_what_there_is_to_set_and_check_finds_it_in_order(
     assert "kept  config/models.yaml" in call(capsys, "init").out
 
 
-def test_show_tells_each_value_and_where_it_came_from(
-    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (elsewhere / "config").mkdir()
-    (elsewhere / "config" / "experiment_config.yaml").write_text(
-        "seed: 3\nmodels:\n  - name: tiny\nparameters: {temperature: [0.1, 0.9]}\nexperiment: {name: mine}"
-    )
+def shown(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[dict[str, Pair], list[dict[str, Any]]]:
+    """What `config show` says: the settings, and the arms."""
+    told = json.loads(call(capsys, "config", "show", "--json", *arguments).out)
+    return {one["key"]: (one["value"], one["origin"]) for one in told["settings"]}, told["arms"]
+
+
+Pair: TypeAlias = tuple[Any, str]
+
+
+def pairs(values: dict[str, dict[str, Any]]) -> dict[str, Pair]:
+    return {name: (one["value"], one["origin"]) for name, one in values.items()}
+
+
+MIXED = """\
+experiment: {name: mine}
+seed: 3
+suite:
+  limit: 20
+weights: {latency: 2}
+models:
+  - name: mistral
+    baseline: true
+  - name: smollm2:135m
+    temperature: 0.2
+    strategies:
+      - branching:width=1
+parameters:
+  top_p: [0.5, 0.9]
+  branching.max_depth: [1, 2]
+arms:
+  - {model: strange, strategy: "best_of_n:n=4"}
+search:
+  space: {temperature: {low: 0, high: 1}}
+validation: {metrics: [latency]}
+"""
+
+
+@pytest.fixture
+def mixed(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment file, models of one's own, and an environment."""
+    path = Path("config/experiment_config.yaml")
+    path.parent.mkdir()
+    path.write_text(MIXED)
+    (elsewhere / "config" / "models.yaml").write_text("- name: fast\n  sampling:\n    temperature: 0.3\n")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:5000")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "around")
-    told = json.loads(call(capsys, "config", "show", "--repeats", 4, "--json").out)
-    values = {one["key"]: (one["value"], one["origin"]) for one in told["settings"]}
-    assert values["seed"] == (3, "config/experiment_config.yaml, line 1")
-    assert values["repeats"] == (4, "--repeats")
-    assert values["experiment.name"] == ("around", "MLFLOW_EXPERIMENT_NAME")
-    assert values["timeout"] == (300.0, "default")
-    assert "secret" not in values["tracking.uri"][0]
-    assert [(arm["model"], arm["sampling"]) for arm in told["arms"]] == [
-        ("tiny", {"temperature": 0.1}),
-        ("tiny", {"temperature": 0.9}),
+    return path
+
+
+def test_show_tells_each_setting_and_where_it_came_from(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, _ = shown(capsys, "--repeats", 4, "--all")
+    assert settings["seed"] == (3, f"{mixed}, line 2")
+    assert settings["repeats"] == (4, "--repeats")
+    assert settings["experiment.name"] == ("around", "MLFLOW_EXPERIMENT_NAME")
+    assert settings["timeout"] == (300.0, "default")
+    assert settings["tracking.uri"] == ("http://user:***@127.0.0.1:5000", "MLFLOW_TRACKING_URI")
+    assert settings["suite.limit"] == (None, "--all")
+    assert settings["weights.latency"] == (2.0, f"{mixed}, line 5")
+    assert settings["weights.cpu"] == (EfficiencyWeights().cpu, "default")
+    assert settings["tracking.store"] == ("mlruns", "default")
+    assert settings["urls"] == (["http://127.0.0.1:11434"], "default")
+    assert settings["concurrency"] == (1, "default")
+    assert settings["scorers"] == (plugins.names("scorers"), "default")
+    assert settings["search.space.temperature"][1] == f"{mixed}, line 19"
+    assert settings["search.candidates"] == (20, "default")
+    assert not [key for key in settings if key.startswith("validation")]
+
+
+def test_show_tells_each_value_of_each_arm_and_where_it_came_from(
+    mixed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, arms = shown(capsys, "--max-tokens", 64)
+    named = [(arm["model"]["value"], arm["strategy"]["value"]) for arm in arms]
+    assert named == [("mistral", "single")] * 2 + [("smollm2:135m", "branching")] * 4 + [("strange", "best_of_n")]
+    large, small, strange = arms[0], arms[2], arms[-1]
+    assert large["model"]["origin"] == f"{mixed}, line 7"
+    assert (large["baseline"], large["strategy"]["origin"]) == (True, "default")
+    assert pairs(large["sampling"]) == {
+        "temperature": (0.1, "catalogue"),
+        "top_p": (0.5, f"{mixed}, line 14"),
+        "max_tokens": (64, "--max-tokens"),
+        "stop": ([], "default"),
+        "context": (None, "default"),
+        "size_class": ("large", "catalogue"),
+    }
+    assert small["strategy"]["origin"] == f"{mixed}, line 12"
+    assert pairs(small["sampling"])["temperature"] == (0.2, f"{mixed}, line 10")
+    options = pairs(small["options"])
+    assert options["width"] == (1, f"{mixed}, line 12")
+    assert options["max_depth"] == (1, f"{mixed}, line 15")
+    assert options["feedback"] == ("chat", "default")
+    assert pairs(strange["sampling"])["top_p"] == (None, "by its size: 0.9, from 3B on 0.95")
+    assert pairs(strange["options"])["n"] == (4, f"{mixed}, line 17")
+
+
+def test_show_tells_what_flags_and_own_models_say_of_arms(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = ("--model", "fast", "--strategy", "branching", "--strategy", "branching:max_depth=1,width=1")
+    _, arms = shown(capsys, *said, "--task", "Say hello.")
+    assert pairs(arms[0]["sampling"])["temperature"] == (0.3, "config/models.yaml, line 3")
+    assert pairs(arms[0]["options"])["width"] == (2, "default")
+    assert pairs(arms[1]["options"])["width"] == (1, "--strategy")
+    _, arms = shown(capsys, "--large-model", "mistral", "--small-model", "tiny", "--max-depth", 2)
+    assert [(arm["strategy"]["value"], arm["model"]["origin"]) for arm in arms[::2]] == [
+        ("single", "--large-model"),
+        ("single", "--small-model"),
+        ("branching", "--small-model"),
     ]
-    assert {arm["origin"] for arm in told["arms"]} == {"config/experiment_config.yaml, line 3"}
-    said = call(capsys, "config", "show").out
-    assert "config/experiment_config.yaml, line 1" in said
-    assert "2 arms" in said
+    assert pairs(arms[-1]["options"])["max_depth"] == (2, "--max-depth")
+    assert pairs(arms[-1]["sampling"])["size_class"] == ("small", "--small-model")
+    settings, _ = shown(capsys, "--model", "fast", "--task", "Say hello.")
+    assert {key: one for key, one in settings.items() if key.startswith("suite.")} == {
+        "suite.task": ("Say hello.", "--task")
+    }
+
+
+def test_show_is_short_and_says_what_is_not_used_yet(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "config", "show")
+    rows = [[cell for cell in re.split(r"  +", line) if cell] for line in said.out.splitlines()]
+    assert ["suite.limit", "20", f"{mixed}, line 4"] in rows
+    assert ["weights.latency", "2", f"{mixed}, line 5"] in rows
+    assert ["7 arms", "value", "from"] in rows
+    assert ["mistral", "2 arms, the first is the baseline", f"{mixed}, line 7"] in rows
+    assert ["top_p", "0.5 or 0.9", f"{mixed}, line 14"] in rows
+    assert ["branching.max_depth", "1 or 2", f"{mixed}, line 15"] in rows
+    assert ["sampling", "temperature=0.1, max_tokens=2048, size_class=large", "catalogue"] in rows
+    assert max(map(len, said.out.splitlines())) < 150
+    assert len(rows) < 60
+    assert f"note: {mixed}, line 20: validation is accepted, and not used yet" in said.err
+
+
+def test_arms_whose_values_are_no_grid_are_told_one_by_one(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    specs = ("--strategy", "branching:width=1,max_depth=1", "--strategy", "branching:width=2,max_depth=2")
+    said = call(capsys, "config", "show", "--model", "tiny", *specs)
+    assert said.out.count("branching.width  ") == 2
+    assert " or " not in said.out
+
+
+@pytest.mark.parametrize(("name", "value"), [("OPENAI_API_KEY", "sk-1"), ("DATASET_PATH", "data")])
+def test_a_variable_that_nothing_reads_is_told(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    call(capsys, "init")
+    assert "note:" not in call(capsys, "config", "check").err
+    monkeypatch.setenv(name, value)
+    for command in ("show", "check"):
+        said = call(capsys, "config", command)
+        assert f"the environment's {name} is accepted, and not used yet" in said.err
+        assert value not in said.out + said.err.replace(name, "")
 
 
 def test_check_tells_everything_that_is_wrong_at_once_with_lines(
@@ -74,7 +201,7 @@ def test_check_tells_everything_that_is_wrong_at_once_with_lines(
         "e.yaml, line 1: unknown suite 'basic'; did you mean 'basics'?",
         "e.yaml, line 2: unknown sandbox 'dokcer'",
         "e.yaml, line 3: unknown efficiency weight 'spede'",
-        "e.yaml, line 5: unknown strategy 'sngle'; did you mean 'single'?",
+        "e.yaml, line 6: unknown strategy 'sngle'; did you mean 'single'?",
     ):
         assert line in said.err
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smallenough.config import Config, ExperimentFile, in_force, load_config, read_yaml
-from smallenough.errors import InputError
+from smallenough.errors import Faults, InputError
 from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.sessions.flags import Flags
-from smallenough.sessions.prepare import Faults, check_wanted
+from smallenough.sessions.prepare import check_wanted
 from smallenough.sessions.start import start_files, write_start
 from smallenough.sessions.wanted import understood, wanted
 from smallenough.tracking.store import Store
@@ -125,7 +125,7 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
         ),
         (
             "models: [{name: a}]\nparameters:\n  temperature: [1, 3]",
-            ["line 3: parameters.temperature: Input should be less than or equal to 2; it is 3"],
+            ["line 3: temperature: should be less than or equal to 2, and is 3"],
         ),
         (
             "models: [{name: a}]\nparameters:\n  branching.width: [1]",
@@ -195,7 +195,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
 @pytest.mark.parametrize(
     ("flags", "environment", "said"),
     [
-        ({"timeout": 1e300}, {}, "--timeout: Input should be less than or equal to 10000000"),
+        ({"timeout": 1e300}, {}, "--timeout: should be less than or equal to 10000000"),
         ({}, {"MLFLOW_EXPERIMENT_NAME": "x" * 600}, "MLFLOW_EXPERIMENT_NAME: String should have at most 250"),
         ({"store": Path("a\0b")}, {}, "--store: Value error, holds a character that no file's name can have"),
     ],
@@ -245,7 +245,7 @@ arms:
         *[("b", 0.1, None, {"branching": {"width": 2}, "single": {}}, False)] * 4,
         ("c", None, 0.5, {"best_of_n": {"n": 2}}, False),
     ]
-    assert want.wishes[-1].origin == f"{path}, line 9"
+    assert want.wishes[-1].origins.model == f"{path}, line 9"
     flags = Flags(temperature=0.0, model=("d",))
     want = wanted(flags, config, in_force(config, {}, {}), Store.local(tmp_path / "mlruns"), Faults())
     assert {(wish.model, wish.sampling.temperature) for wish in want.wishes} == {("d", 0.0)}

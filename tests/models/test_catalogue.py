@@ -79,7 +79,7 @@ def test_a_known_model_keeps_its_class_whatever_its_size() -> None:
 
 
 GOOD = """
-- {name: a, provider: ollama, size_class: small, size: 1B, description: d, strengths: s,
+- {name: a, provider: ollama, size_class: small, size: 1B, description: d,
    sampling: {temperature: 0.1, max_tokens: 10, top_p: 0.9}}
 """
 
@@ -95,7 +95,7 @@ GOOD = """
             GOOD.replace("max_tokens: 10", "max_tokens: 0"),
             r"\.yaml, line 3: 0\.sampling\.max_tokens: should be greater than 0, and is 0",
         ),
-        (GOOD.replace("strengths", "strenghts"), r"line 2: 0\.strenghts: unknown key; did you mean 'strengths'\?"),
+        (GOOD.replace("description", "descripton"), r"line 2: 0\.descripton: unknown key; did you mean 'description'\?"),
         (GOOD.replace("name: a, ", ""), r"line 2: 0\.name: is missing; give it"),
         (GOOD.replace("{name: a", "{aliases: [a], name: a"), "line 2: 'a' is named twice; keep one"),
         (GOOD + GOOD, "line 5: 'a' is named twice; keep one"),

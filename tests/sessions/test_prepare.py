@@ -69,11 +69,11 @@ def test_what_is_wished_for_twice_is_there_once_and_stays_the_baseline(model: st
     ("settings", "said"),
     [
         (Settings(weights={"latancy": 1}), "unknown efficiency weight 'latancy'; did you mean 'latency'"),
-        (Settings(fail_on_error=-3), "fail_on_error must be a count, or a fraction below 1, of trials, and is -3"),
-        (Settings(fail_on_error=float("nan")), "fail_on_error must be"),
-        (Settings(timeout=0), "timeout must be a number of seconds above 0"),
-        (Settings(repeats=0), "repeats must be 1 or more"),
-        (Settings(concurrency=0), "concurrency must be 1 or more"),
+        (Settings(fail_on_error=-3), "fail_on_error: should be greater than or equal to 0, and is -3"),
+        (Settings(fail_on_error=float("nan")), "fail_on_error: should be a finite number, and is nan"),
+        (Settings(timeout=0), "timeout: should be greater than 0, and is 0"),
+        (Settings(repeats=0), "repeats: should be greater than 0, and is 0"),
+        (Settings(concurrency=0), "concurrency: should be greater than 0, and is 0"),
     ],
 )
 def test_settings_that_can_t_be_meant_are_refused_before_anything_runs(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import textwrap
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -13,10 +16,8 @@ from smallenough.cli.run_options import run_options
 from smallenough.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from smallenough.config import Value
-    from smallenough.sessions.prepare import Wish
+    from smallenough.sessions.shown import ShownArm
 
 
 @click.group("config", short_help="Show what is in force and where it came from, check a file, print its schema.")
@@ -36,27 +37,31 @@ def show(*, as_json: bool, **said: Any) -> int:
       smallenough config show
       smallenough config show --config experiments/temperatures.yaml --repeats 3
     """
+    from smallenough.sessions.prepare import check_wanted
+    from smallenough.sessions.shown import arms_in_force, settings_in_force
+    from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
-    from smallenough.sessions.wishes import make_wishes
 
     read = understood(said, os.environ)
-    wishes = list(make_wishes(read.flags, read.config, read.faults))
+    wishes, meant = read.meant()
+    check_wanted(wishes, meant, read.faults)
     read.faults.report()
-    force = read.force
+    settings, arms = settings_in_force(read), arms_in_force(wishes)
+    left = [*unused(read.config), *unused_variables(os.environ)]
     if as_json:
-        print_json({"settings": _values(force), "arms": [values for wish in wishes for values in _arms(wish)]})
+        told = [{"key": key, "value": one.value, "origin": one.origin} for key, one in settings.items()]
+        print_json({"settings": told, "arms": arms, "unused": left})
         return 0
-    print_table(
-        ("setting", "value", "from"), [(one["key"], _short(one["value"]), one["origin"]) for one in _values(force)]
+    print_table(("setting", "value", "from"), list(_setting_rows(settings)), dim=_is_default)
+    click.echo(
+        "\n" + textwrap.fill(f"not set: {', '.join(key for key, one in settings.items() if _unset(one))}", 110) + "\n"
     )
-    rows = [
-        (values["model"], values["strategy"], _short(values["options"]), _short(values["sampling"]), values["origin"])
-        for wish in wishes
-        for values in _arms(wish)
-    ]
-    click.echo(f"\n{counted(len(rows), 'arm')}")
-    if rows:
-        print_table(("model", "strategy", "options", "sampling", "from"), rows)
+    if arms:
+        print_table((counted(len(arms), "arm"), "value", "from"), list(_arm_rows(arms)), dim=_is_default)
+    else:
+        click.echo("no arms: no model is named")
+    for line in left:
+        click.echo(f"note: {line}", err=True)
     return 0
 
 
@@ -72,6 +77,7 @@ def check(file: Path | None) -> int:
     from smallenough.models.catalogue import entries
     from smallenough.sessions.places import store_of
     from smallenough.sessions.prepare import check_wanted
+    from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
 
     if file is None and not DEFAULT_FILE.is_file():
@@ -83,6 +89,8 @@ def check(file: Path | None) -> int:
     check_wanted(want.wishes, want.settings, read.faults)
     read.faults.report()
     assert want.suite is not None
+    for line in (*unused(read.config), *unused_variables(os.environ)):
+        click.echo(f"note: {line}", err=True)
     arms = sum(len(wish.strategies) for wish in want.wishes)
     click.echo(f"{file or DEFAULT_FILE}: in order; {counted(arms, 'arm')} on {counted(len(want.suite.tasks), 'task')}")
     return 0
@@ -104,26 +112,89 @@ def schema(which: str) -> int:
     return 0
 
 
-def _values(force: Mapping[str, Value]) -> list[dict[str, Any]]:
-    from smallenough.tracking.masking import shown_uri
+# ------------------------------------------------------------------------------------------------ as tables
 
-    def shown(key: str, value: Any) -> Any:
-        return shown_uri(value) if key == "tracking.uri" and value else value
+_WIDE = 72
+"""Columns of a value, after which it goes on in the next line."""
 
-    return [{"key": key, "value": shown(key, one.value), "origin": one.origin} for key, one in force.items()]
+Row: TypeAlias = tuple[str, str, str]
 
 
-def _arms(wish: Wish) -> list[dict[str, Any]]:
-    from dataclasses import asdict
+def _is_default(row: Sequence[str]) -> bool:
+    return row[-1] == "default"
 
-    sampling = {name: value for name, value in asdict(wish.sampling).items() if value not in (None, ())}
-    shared = {"model": wish.model, "sampling": sampling, "baseline": wish.baseline, "origin": wish.origin or "flags"}
-    return [{**shared, "strategy": strategy, "options": dict(options)} for strategy, options in wish.strategies]
+
+def _unset(one: Value) -> bool:
+    return one.value in (None, (), "") and one.origin == "default"
+
+
+def _setting_rows(settings: Mapping[str, Value]) -> Iterator[Row]:
+    """A row for each setting; the defaults of one part of the file share one."""
+    together: dict[str, dict[str, Any]] = {}
+    for key, one in settings.items():
+        part, dot, name = key.partition(".")
+        if dot and one.origin == "default" and not _unset(one):
+            together.setdefault(part, {})[name] = one.value
+    for key, one in settings.items():
+        part, _, name = key.partition(".")
+        if name not in together.get(part, {}):
+            if not _unset(one):
+                yield key, _wrapped(_short(one.value)), one.origin
+        elif len(together[part]) == 1:
+            yield key, _wrapped(_short(one.value)), "default"
+        elif name == next(iter(together[part])):
+            yield part, _wrapped(_short(together[part])), "default"
+
+
+def _arm_rows(arms: Sequence[ShownArm]) -> Iterator[Row]:
+    """The arms; those as one that differ only in values of one place each, as those of a grid do."""
+    groups: dict[Hashable, list[ShownArm]] = {}
+    for arm in arms:
+        origins = tuple((key, one.origin) for key, one in _values(arm).items())
+        groups.setdefault((arm.model, arm.strategy, origins), []).append(arm)
+    for group in groups.values():
+        axes = [{_short(_values(arm)[key].value) for arm in group} for key in _values(group[0])]
+        for one in [group] if math.prod(map(len, axes)) == len(group) else [[arm] for arm in group]:
+            yield from _group_rows(one)
+
+
+def _group_rows(group: Sequence[ShownArm]) -> Iterator[Row]:
+    first = group[0]
+    marks = [counted(len(group), "arm")] * (len(group) > 1)
+    if first.baseline:
+        marks.append("the first is the baseline" if marks else "baseline")
+    yield first.model.value, ", ".join(marks), first.model.origin
+    yield "  strategy", first.strategy.value, first.strategy.origin
+    silent: dict[tuple[str, str], list[str]] = {}
+    for key, one in _values(first).items():
+        texts = " or ".join(dict.fromkeys(_short(_values(arm)[key].value) for arm in group))
+        texts = "not known yet" if one.value is None else texts
+        if one.origin not in ("default", "catalogue"):
+            yield f"  {key}", _wrapped(texts), one.origin
+        elif not _unset(one):
+            part, _, name = key.rpartition(".")
+            silent.setdefault((part or "sampling", one.origin), []).append(f"{name}={texts}")
+    for (part, origin), told in silent.items():
+        yield f"  {part}", _wrapped(", ".join(told)), origin
+
+
+def _values(arm: ShownArm) -> dict[str, Value]:
+    """All that makes an arm; the options of its strategy as a file's `parameters` call them."""
+    return {**arm.sampling, **{f"{arm.strategy.value}.{name}": one for name, one in arm.options.items()}}
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDE, break_long_words=False, break_on_hyphens=False)
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, dict):
+    """A value as one would say it."""
+    if isinstance(value, Mapping):
         return ", ".join(f"{name}={_short(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_short, value))
-    return "" if value is None else str(value)
+        return ";".join(map(_short, value)) or "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "none" if value in (None, "") else str(value)

@@ -49,6 +49,7 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     from smallenough.sessions.places import store_of
     from smallenough.sessions.prepare import check_wanted
     from smallenough.sessions.search import Search, best, searched
+    from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
@@ -66,6 +67,8 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     assert part is not None
     assert want.suite is not None
     assert want.validation is not None
+    for line in unused(read.config):
+        _say(f"note: {line}")
     search = Search(wish, part, want.validation, want.settings, store)
     tasks = counted(len(want.validation.tasks), "task")
     _say(f"{counted(part.candidates, 'candidate')} on {tasks} that are held out for it")

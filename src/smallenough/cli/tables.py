@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import click
 
@@ -12,13 +12,19 @@ _WIDE = 4096
 """Columns where the output is no terminal: as many as a line may need."""
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Collection[str] = (),
+    dim: Callable[[Sequence[str]], bool] = lambda _: False,
+) -> None:
     """Prints a table without lines.
 
     Args:
         columns: the heads.
         rows: the cells.
         right: heads of the columns whose cells stand on the right, as numbers do.
+        dim: whether a row shall step back, on a terminal.
     """
     from rich.console import Console
     from rich.table import Table
@@ -27,7 +33,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Co
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row, style="dim" if dim(row) else None)
     if sys.stdout.isatty():
         Console(markup=False, highlight=False).print(table)
         return

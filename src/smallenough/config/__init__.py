@@ -4,21 +4,30 @@ A file is YAML that holds values, never logic. Every key is checked; all faults 
 and the mend.
 """
 
-from smallenough.config.faults import told
-from smallenough.config.form import ExperimentFile, RangePart, SamplingPart, SearchPart
-from smallenough.config.layers import DEFAULT_FILE, Config, Value, in_force, load_config
-from smallenough.config.located import read_yaml
+from smallenough.config.faults import told, words
+from smallenough.config.form import ArmPart, ExperimentFile, ModelPart, RangePart, SamplingPart, SearchPart
+from smallenough.config.layers import DEFAULT, DEFAULT_FILE, Config, Value, in_force, leaves, load_config, place_of
+from smallenough.config.located import Located, Place, from_here, read_yaml
 
 __all__ = [
+    "DEFAULT",
     "DEFAULT_FILE",
+    "ArmPart",
     "Config",
     "ExperimentFile",
+    "Located",
+    "ModelPart",
+    "Place",
     "RangePart",
     "SamplingPart",
     "SearchPart",
     "Value",
+    "from_here",
     "in_force",
+    "leaves",
     "load_config",
+    "place_of",
     "read_yaml",
     "told",
+    "words",
 ]

@@ -24,6 +24,12 @@ def told(error: ValidationError, located: Located, form: type[BaseModel]) -> Ite
         yield f"{located.origin(one['loc'])}: {_words(dict(one), form)}"
 
 
+def words(error: ValidationError, form: type[BaseModel]) -> Iterator[str]:
+    """Each fault of values that no file holds."""
+    for one in error.errors(include_url=False):
+        yield _words(dict(one), form)
+
+
 def _words(error: Mapping[str, Any], form: type[BaseModel]) -> str:
     place, found = ".".join(map(str, error["loc"])), error.get("input")
     if error["type"] == "extra_forbidden":

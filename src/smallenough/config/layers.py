@@ -9,13 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from smallenough.config.faults import told
-from smallenough.config.form import ExperimentFile
+from smallenough.config.faults import told, words
+from smallenough.config.form import ExperimentFile, SuitePart
 from smallenough.config.located import Located, Place, read_yaml
-from smallenough.errors import InputError
+from smallenough.errors import Faults, InputError
 
 DEFAULT_FILE = Path("config/experiment_config.yaml")
 """Read where it is there and no other is named."""
+
+DEFAULT = "default"
+"""The origin of what nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ SETTINGS = (
     Setting("tracking.uri", "tracking_uri", "MLFLOW_TRACKING_URI"),
     Setting("tracking.store", "store", "SMALLENOUGH_STORE"),
 )
+_OF_ANOTHER = ("path", "ids", "protocol", "categories", "limit")
+_OVERRULED = {"suite": _OF_ANOTHER, "task": ("source", *_OF_ANOTHER), "all": ("limit",)}
+"""What of the file's suite has no meaning beside a flag: it speaks of other tasks."""
+
 _ARMS = ("models", "strategies", "parameters", "arms", "search")
 """What arms are made of; not settings of the whole."""
 
@@ -70,11 +77,16 @@ class Value:
 
     @property
     def place(self) -> str:
-        """Where to mend it, if that needs telling: a flag's faults name the flag themselves."""
-        return "" if self.origin == "default" or self.origin.startswith("--") else self.origin
+        """Where to mend it, if that needs telling."""
+        return place_of(self.origin)
 
 
-def load_config(path: Path | None = None, faults: list[str] | None = None) -> Config:
+def place_of(origin: str) -> str:
+    """Where to mend what came from there; empty: it needs no telling, as a flag's faults name the flag themselves."""
+    return "" if origin == DEFAULT or origin.startswith("--") else origin
+
+
+def load_config(path: Path | None = None, faults: Faults | None = None) -> Config:
     """The experiment that a file describes.
 
     Args:
@@ -97,10 +109,11 @@ def load_config(path: Path | None = None, faults: list[str] | None = None) -> Co
             if not found:  # what follows from leaving these out is no fault of the file
                 found += told(error, located, ExperimentFile)
             located = located.without([one["loc"] for one in error.errors(include_url=False)])
-    if faults is not None:
-        faults += found
-    elif found:
-        raise InputError("\n".join(found))
+    noted = Faults() if faults is None else faults
+    for text in found:
+        noted.note(InputError(text))
+    if faults is None:
+        noted.report()
     return Config(form, located)
 
 
@@ -117,7 +130,7 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
     """
     sources = {setting.key: setting for setting in SETTINGS}
     found = {}
-    for place, value in _leaves(config.form, ()):
+    for place, value in leaves(config.form, ()):
         key = ".".join(place)
         setting = sources.get(key, Setting(key))
         said = flags.get(setting.flag)
@@ -127,11 +140,11 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
             text = environment[setting.variable]
             found[key] = _checked(key, (text,) if isinstance(value, tuple) else text, setting.variable)
         else:
-            found[key] = Value(value, config.origin(place) or "default")
-    if flags.get("suite"):  # another source than the file's, of which the rest does not speak
-        for key, empty in (("path", None), ("ids", None), ("protocol", None), ("categories", ()), ("limit", None)):
-            if not found[f"suite.{key}"].origin.startswith("--"):
-                found[f"suite.{key}"] = Value(empty, "--suite")
+            found[key] = Value(value, config.origin(place) or DEFAULT)
+    for flag, parts in _OVERRULED.items():
+        for part in parts if flags.get(flag) else ():
+            if not found[f"suite.{part}"].origin.startswith("--"):
+                found[f"suite.{part}"] = Value(getattr(SuitePart(), part), f"--{flag}")
     return found
 
 
@@ -143,14 +156,18 @@ def _checked(key: str, value: Any, origin: str) -> Value:
     try:
         ExperimentFile.model_validate(nested)
     except ValidationError as error:
-        raise InputError(f"{origin}: {error.errors(include_url=False)[0]['msg']}; it is {str(value)[:60]!r}") from error
+        wrong = (text.removeprefix(f"{key}: ") for text in words(error, ExperimentFile))
+        raise InputError("\n".join(f"{origin}: {text}" for text in wrong)) from error
     return Value(value, origin)
 
 
-def _leaves(part: BaseModel, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(part: BaseModel, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each setting of a part of the form, with its place."""
     for name in type(part).model_fields:
         value = getattr(part, name)
+        if not place and name in _ARMS:
+            continue
         if isinstance(value, BaseModel):
-            yield from _leaves(value, (*place, name))
-        elif place or name not in _ARMS:
+            yield from leaves(value, (*place, name))
+        else:
             yield (*place, name), value

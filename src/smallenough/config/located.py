@@ -24,6 +24,11 @@ _MOST_VALUES = 20_000
 _DEEPEST = 20
 
 
+def from_here(path: Path) -> Path:
+    """A path as one writes it in the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 @dataclass(frozen=True, slots=True)
 class Located:
     """What a file holds."""

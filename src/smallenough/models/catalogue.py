@@ -1,4 +1,4 @@
-"""Defaults for the models that people use: their class of size, how they are sampled, what they are good at.
+"""Defaults for the models that people use: their class of size, how they are sampled, what they are.
 
 The values stand in `catalogue.yaml` beside this file, and in a user's own `config/models.yaml`, which goes before it.
 They are what an experiment starts from where its own configuration says nothing; an unknown model is classed by its
@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from smallenough.config import read_yaml, told
+from smallenough.config import DEFAULT, Located, Value, from_here, read_yaml, told
 from smallenough.errors import InputError
-from smallenough.records import ModelInfo, Sampling, SizeClass
+from smallenough.records import ModelInfo, Sampling, SizeClass, replace
 
 LARGE_FROM = 3_000_000_000
 """An unknown model with at least this many parameters is large."""
@@ -122,7 +122,6 @@ class CatalogueEntry(BaseModel):
     """As the provider tells it; a model that turns out to have another is refused."""
     sampling: SamplingDefaults = SamplingDefaults()
     """How it is sampled where an experiment does not say; by default by its class."""
-    strengths: str = ""
     price: Price | None = None
     """Of a hosted model."""
     weights: PackagedWeights | None = None
@@ -149,6 +148,7 @@ class CatalogueEntry(BaseModel):
 
 _LARGE = SamplingDefaults(temperature=0.1, max_tokens=2048, top_p=0.95)
 _SMALL = SamplingDefaults()
+_SAMPLED = tuple(SamplingDefaults.model_fields)
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
@@ -159,6 +159,16 @@ def entries() -> tuple[CatalogueEntry, ...]:
 def own(name: str) -> CatalogueEntry | None:
     """The user's own entry of that very name; None: there is none."""
     return _own(*_stamp()).get(name)
+
+
+def own_origin(entry: CatalogueEntry, *keys: str) -> str:
+    """File and line where the user's own entry says this; empty: it does not, or the entry is none of the user's."""
+    if own(entry.name) is not entry:
+        return ""
+    file = _own_file(*_stamp())
+    file = replace(file, path=from_here(file.path))
+    number = next(number for number, values in enumerate(file.values) if values["name"] == entry.name)
+    return file.origin((number, *keys)) if (number, *keys) in file.lines else ""
 
 
 def packaged(name: str) -> CatalogueEntry | None:
@@ -203,8 +213,39 @@ def defaults_for(name: str, info: ModelInfo | None = None) -> CatalogueEntry:
         size=None if parameters is None else _said(parameters),
         description="Not in the catalogue.",
         sampling=_LARGE if large else _SMALL,
-        strengths="Not known.",
     )
+
+
+def defaults_of(called: str, name: str) -> dict[str, Value]:
+    """How a model is sampled, and its `size_class`, where nothing else is said; each with where that stands.
+
+    Args:
+        called: what it is called here.
+        name: what its provider calls it.
+
+    Returns:
+        By name; None: the model's own, or by its size, which only its server tells: the origin says so.
+    """
+    entry = own(called) or lookup(name)
+    if entry is None:
+        return _by_unknown_size()
+    silent = DEFAULT if own(entry.name) is entry else "catalogue"
+    values = {key: (getattr(entry.defaults, key), ("sampling", key)) for key in ("context", *_SAMPLED)}
+    values["size_class"] = (entry.size_class, ("size_class",))
+    return {
+        key: Value(value, own_origin(entry, *keys) or (DEFAULT if value in (None, ()) else silent))
+        for key, (value, keys) in values.items()
+    }
+
+
+def _by_unknown_size() -> dict[str, Value]:
+    pairs = {name: (getattr(_SMALL, name), getattr(_LARGE, name)) for name in _SAMPLED}
+    pairs |= {"context": (None, None), "size_class": ("small", "large")}
+    said = _said(LARGE_FROM)
+    return {
+        name: Value(small, DEFAULT) if small == large else Value(None, f"by its size: {small}, from {said} on {large}")
+        for name, (small, large) in pairs.items()
+    }
 
 
 def class_as(name: str, role: SizeClass) -> SizeClass:
@@ -265,7 +306,12 @@ def _stamp() -> tuple[Path, int]:
 
 @lru_cache(maxsize=4)
 def _own(path: Path, written: int) -> dict[str, CatalogueEntry]:
-    return load(path) if written else {}
+    return load(from_here(path)) if written else {}
+
+
+@lru_cache(maxsize=4)
+def _own_file(path: Path, written: int) -> Located:
+    return read_yaml(path, tuple) if written else Located(path, (), {})
 
 
 def _count(size: str) -> float | None:

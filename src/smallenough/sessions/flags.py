@@ -54,11 +54,11 @@ def contradictions(flags: Flags, wishes: Sequence[Wish]) -> Iterator[str]:
     for name, others in _APART.items():
         for other in others:
             if getattr(flags, name) not in (None, False) and getattr(flags, other) not in (None, False, ()):
-                yield f"{_option(name)} leaves nothing for {_option(other)} to say; leave one of them out"
+                yield f"{option(name)} leaves nothing for {option(other)} to say; leave one of them out"
     if not flags.import_data:
         for name in ("jsonl_file", "no_clear"):
             if getattr(flags, name):
-                yield f"{_option(name)} belongs to --import-data; add that, or leave it out"
+                yield f"{option(name)} belongs to --import-data; add that, or leave it out"
     if wishes:
         yield from _for_no_arm(flags, wishes)
 
@@ -85,5 +85,6 @@ def _cascades_to(wish: Wish, large: str) -> bool:
     return any(strategy == "cascade" and options.get("large") == large for strategy, options in wish.strategies)
 
 
-def _option(name: str) -> str:
+def option(name: str) -> str:
+    """A flag as it is written, by its parameter."""
     return f"--{name.replace('_', '-')}"

@@ -5,17 +5,16 @@ All faults are collected and reported at once, before the first inference.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from smallenough import plugins
-from smallenough.config import SamplingPart
-from smallenough.errors import InfrastructureError, InputError, ModelNotFound, ModelUnavailable
+from smallenough.config import ExperimentFile, SamplingPart, place_of, words
+from smallenough.errors import Faults, InputError
 from smallenough.events import Plan
 from smallenough.metrics.collector import MetricsCollector
 from smallenough.metrics.efficiency import EfficiencyWeights
@@ -27,10 +26,20 @@ from smallenough.protocols import ModelClient, Sandbox, Strategy
 from smallenough.records import Arm, Json, Limits, ModelInfo, Sampling, SizeClass, Suite
 from smallenough.sessions.naming import arm_name, distinct_names
 
-_T = TypeVar("_T")
-
 Specs: TypeAlias = tuple[tuple[str, Mapping[str, Json]], ...]
 """Strategies, each with its options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where what a wish holds was said: by a flag, an environment variable, or in a file, with the line."""
+
+    model: str = ""
+    """Of the model; empty: by a program."""
+    sampling: Mapping[str, str] = field(default_factory=dict)
+    """Of sampling options, and of `size_class`, by name."""
+    strategies: tuple[Mapping[str, str], ...] = ()
+    """Of each strategy's options, by name; of the strategy itself, by the empty name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,18 @@ class Wish:
     sampling: Sampling = field(default_factory=Sampling)
     """What shall differ from the model's defaults."""
     baseline: bool = False
-    origin: str = ""
-    """Where it was said, as file and line; empty: where no file was read."""
+    origins: Origins = Origins()
+    """Where all of that was said."""
+
+    @property
+    def place(self) -> str:
+        """Where to mend it; empty: it needs no telling."""
+        return place_of(self.origins.model)
+
+    def place_of_strategy(self, number: int) -> str:
+        """Where to mend one of its strategies; empty: it needs no telling."""
+        said = self.origins.strategies[number : number + 1]
+        return place_of(said[0].get("", "")) if said else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,55 +111,6 @@ class Prepared:
         """Gives back what the clients hold."""
         for client in self.clients.values():
             client.close()
-
-
-@dataclass
-class Faults:
-    """Collects what is wrong, so that it can all be said at once."""
-
-    found: list[InputError | InfrastructureError] = field(default_factory=list)
-    origins: Mapping[str, str] = field(default_factory=dict)
-    """Where a setting was said, by its name; empty, or no entry: there is nothing to tell."""
-
-    @classmethod
-    def of(cls, texts: Sequence[str], origins: Mapping[str, str]) -> Faults:
-        """Begins with what a file of settings was found to have."""
-        return cls([InputError(text) for text in texts], origins)
-
-    def catch(self, work: Callable[[], _T], origin: str = "") -> _T | None:
-        """What `work` returns, or None where it fails with a fault that is noted.
-
-        A model that is not there is a wrong name like any other, as long as nothing has begun.
-
-        Args:
-            work: what may fail.
-            origin: where that was said which it works on, as file and line.
-        """
-        try:
-            return work()
-        except ModelNotFound as error:
-            self.note(InputError(str(error)), origin)
-        except (InputError, InfrastructureError) as error:
-            self.note(error, origin)
-        return None
-
-    def note(self, error: InputError | InfrastructureError, origin: str = "") -> None:
-        """Adds a fault that is not known yet."""
-        if origin:
-            kind = InputError if isinstance(error, InputError) else type(error)
-            error = kind("\n".join(f"{origin}: {line}" for line in str(error).splitlines()))
-        if str(error) not in [str(known) for known in self.found]:
-            self.found.append(error)
-
-    def report(self) -> None:
-        """Raises what was found, as one error of the first one's kind; nothing found: does nothing."""
-        if not self.found:
-            return
-        if len(self.found) == 1:
-            raise self.found[0]
-        text = "\n".join(f"- {error}" for error in self.found)
-        kind = InputError if any(isinstance(error, InputError) for error in self.found) else ModelUnavailable
-        raise kind(f"{len(self.found)} things are wrong:\n{text}")
 
 
 def split_model(name: str) -> tuple[str, str]:
@@ -214,7 +184,7 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
     for wish in wishes:
         provider, _ = split_model(wish.model)
         if provider not in clients:
-            origin = faults.origins.get("urls", "") if provider == "ollama" else wish.origin
+            origin = faults.origins.get("urls", "") if provider == "ollama" else wish.place
             if client := faults.catch(partial(make_client, provider, settings.urls), origin):
                 clients[provider] = client
         found += _look_up(wish, suite, clients.get(provider), faults)
@@ -246,13 +216,13 @@ def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> 
     faults.catch(partial(MetricsCollector.installed, settings.scorers), faults.origins.get("scorers", ""))
     faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
     for wish in [wish for wish in wishes if wish.baseline][1:]:
-        faults.note(InputError(f"{wish.model}: another arm is the baseline already; mark one of them"), wish.origin)
+        faults.note(InputError(f"{wish.model}: another arm is the baseline already; mark one of them"), wish.place)
     for wish in wishes:
         if not wish.strategies:
-            faults.note(InputError(f"{wish.model}: no strategy is named; name one, as single"), wish.origin)
-        faults.catch(partial(_check_sampling, wish.model, wish.sampling), wish.origin)
-        for strategy, options in wish.strategies:
-            faults.catch(partial(strategy_options, strategy, options), wish.origin)
+            faults.note(InputError(f"{wish.model}: no strategy is named; name one, as single"), wish.place)
+        faults.catch(partial(_check_sampling, wish.model, wish.sampling), wish.place)
+        for number, (strategy, options) in enumerate(wish.strategies):
+            faults.catch(partial(strategy_options, strategy, options), wish.place_of_strategy(number))
 
 
 def _check_sampling(model: str, sampling: Sampling) -> None:
@@ -265,25 +235,22 @@ def _check_sampling(model: str, sampling: Sampling) -> None:
     try:
         SamplingPart.model_validate(values)
     except ValidationError as error:
-        told = (f"{model}: {fault['loc'][0]}: {fault['msg']}; it is {fault['input']!r}" for fault in error.errors())
-        raise InputError("\n".join(told)) from error
+        raise InputError("\n".join(f"{model}: {text}" for text in words(error, SamplingPart))) from error
 
 
 def check_settings(settings: Settings) -> None:
-    """Sees that the numbers can be meant.
+    """Sees that the numbers can be meant, by the bounds of an experiment file.
 
     Raises:
         InputError: one can't be; all of them are named.
     """
-    failures = settings.fail_on_error
-    counts = {"repeats": settings.repeats, "concurrency": settings.concurrency}
-    wrong = [f"{name} must be 1 or more" for name, count in counts.items() if count is not None and count < 1]
-    if not 0 < settings.timeout < math.inf:
-        wrong.append(f"timeout must be a number of seconds above 0, and is {settings.timeout}")
-    if failures is not None and not 0 <= failures < math.inf:
-        wrong.append(f"fail_on_error must be a count, or a fraction below 1, of trials, and is {failures}")
-    if wrong:
-        raise InputError("\n".join(wrong))
+    same = ("repeats", "seed", "concurrency", "timeout", "fail_on_error")
+    values = {name: getattr(settings, name) for name in same}
+    whole = {"experiment": {"name": settings.experiment}, "monitoring": {"sample_interval": settings.sample_interval}}
+    try:
+        ExperimentFile.model_validate({**values, **whole})
+    except ValidationError as error:
+        raise InputError("\n".join(words(error, ExperimentFile))) from error
 
 
 def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
@@ -322,18 +289,19 @@ class _Found:
 def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults: Faults) -> list[_Found]:
     """The arms that a wish comes to, as far as nothing is wrong with them."""
     provider, name = split_model(wish.model)
-    info = faults.catch(partial(_described, wish.model, name, client), wish.origin) if client else None
+    info = faults.catch(partial(_described, wish.model, name, client), wish.place) if client else None
     found = []
-    for strategy, options in wish.strategies:
-        known = faults.catch(partial(strategy_options, strategy, options), wish.origin)
+    for number, (strategy, options) in enumerate(wish.strategies):
+        place = wish.place_of_strategy(number)
+        known = faults.catch(partial(strategy_options, strategy, options), place)
         if client is None or info is None or known is None:
             continue
         arm = _arm(wish, provider, info, strategy, options)
         if {name, info.name} & set(known.models):
             said = f"{arm.name}: asks {info.name} besides itself; name another model there"
-            faults.note(InputError(said), wish.origin)
-        further = faults.catch(partial(further_models, arm, client), wish.origin)
-        prompts = faults.catch(partial(load_prompts, arm, suite), wish.origin) if suite else None
+            faults.note(InputError(said), place)
+        further = faults.catch(partial(further_models, arm, client), place)
+        prompts = faults.catch(partial(load_prompts, arm, suite), place) if suite else None
         if prompts is not None and further is not None:
             found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further))
     return found

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 from smallenough.config import Config, Value, in_force, load_config
-from smallenough.errors import InputError
+from smallenough.errors import Faults, InputError
 from smallenough.records import Json, Limits, Suite
 from smallenough.sessions.flags import Flags, contradictions
 from smallenough.sessions.places import check_writable
-from smallenough.sessions.prepare import Faults, Settings, Wish
+from smallenough.sessions.prepare import Settings, Wish
 from smallenough.sessions.suites import free_task, load_file, open_suite
 from smallenough.sessions.wishes import check_parameter, make_wishes
 from smallenough.tasks.jsonl import suite_name
@@ -49,6 +49,13 @@ class Understood:
     faults: Faults
     """What is wrong so far."""
 
+    def meant(self) -> tuple[tuple[Wish, ...], Settings]:
+        """The arms and the settings, without a look at the tasks."""
+        wishes = tuple(make_wishes(self.flags, self.config, self.faults))
+        for text in contradictions(self.flags, wishes):
+            self.faults.note(InputError(text))
+        return wishes, _settings(self.force)
+
     def wanted(self, store: Store) -> Wanted:
         """What it comes to; see `wanted`."""
         return wanted(self.flags, self.config, self.force, store, self.faults)
@@ -64,11 +71,12 @@ def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Under
     Raises:
         InputError: the file can't be read or is not YAML, or a flag or a variable says what can't be meant.
     """
-    unread: list[str] = []
+    faults = Faults()
     flags = Flags(**said)
-    config = load_config(flags.config, unread)
+    config = load_config(flags.config, faults)
     force = in_force(config, said, environment)
-    return Understood(flags, config, force, Faults.of(unread, {key: value.place for key, value in force.items()}))
+    faults.origins = {key: value.place for key, value in force.items()}
+    return Understood(flags, config, force, faults)
 
 
 def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults) -> Wanted:
@@ -176,7 +184,7 @@ def _selected(
         faults.catch(partial(select, suite, categories=[name]), categories.place)
     if len(faults.found) > before:
         return None
-    limit = None if flags.all else force["suite.limit"].value
+    limit = force["suite.limit"].value
     limit = limit and max(1, round(share * limit))
     chosen = partial(select, suite, ids=flags.task_type, categories=named, limit=limit, quick=flags.quick_test)
     return faults.catch(chosen)
