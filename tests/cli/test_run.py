@@ -6,18 +6,18 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-
 from smallenough import journal
-from smallenough.cli import ending
-from smallenough.sessions.experiment import SessionResult
+from smallenough.tracking.behind import left
 from smallenough.tracking.store import Store
 from smallenough.tracking.suites import list_suites
 from tests.cli.calling import Called, call
@@ -359,7 +359,9 @@ def test_a_server_that_only_fails_ends_the_session_which_can_be_resumed(
     assert [(one["status"], one["left_bytes"]) for one in listed] == [("completed", 0)]
 
 
-def started(server: FaultyServer, store: Path, *more: object) -> subprocess.Popen[str]:
+def started(
+    server: FaultyServer, store: Path, *more: object, stderr: int = subprocess.PIPE, **variables: str
+) -> subprocess.Popen[str]:
     """A session of its own process, to send signals to."""
     command = [
         sys.executable,
@@ -372,11 +374,11 @@ def started(server: FaultyServer, store: Path, *more: object) -> subprocess.Pope
     ]
     return subprocess.Popen(
         [*command, "--store", str(store)],
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
     )
 
 
@@ -418,19 +420,38 @@ def test_sigterm_saves_all_stops_at_once_and_can_be_resumed(
     assert (one.status, one.done) == ("completed", 2)
 
 
-def test_ctrl_c_while_mlflow_is_written_says_how_to_go_on(
-    run: Any, server: FaultyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(result: SessionResult, **_: object) -> int:
-        result.writer.wait()  # lest it outlives the test
-        raise KeyboardInterrupt
-
+def test_ctrl_c_while_mlflow_is_written_says_how_to_go_on(server: FaultyServer, fresh_store: Path) -> None:
     server.program(Answer(status=404, error="model 'tiny' not found"))
-    monkeypatch.setattr(ending, "wait_for_writer", interrupted)
-    done = run("--model", "tiny", "--task-type", "add")
-    assert done.code == 130
-    assert re.search(r"session (\S+): completed; a process goes on writing it to MLflow", done.err)
-    assert "go on with it: smallenough resume 2" in done.err
+    screen, stderr = os.openpty()  # on a terminal it says when it waits for MLflow
+    with closing(sqlite3.connect(fresh_store / "mlflow.db")) as held:
+        held.execute("BEGIN IMMEDIATE")  # nobody else writes to the store meanwhile
+        process = started(server, fresh_store, "--task-type", "add", stderr=stderr, TERM="xterm")
+        os.close(stderr)
+        said = ""
+        while "writing to MLflow" not in said:
+            said += os.read(screen, 4096).decode(errors="replace")
+        writers = psutil.Process(process.pid).children()
+        process.send_signal(signal.SIGINT)
+        while part := _read(screen):
+            said += part
+        held.rollback()
+    os.close(screen)
+    assert process.wait(timeout=60) == 130, said
+    assert process.stdout is not None
+    process.stdout.close()
+    assert re.search(r"session (\S+): completed; a process goes on writing it to MLflow", said)
+    assert "go on with it: smallenough resume 2" in said
+    assert psutil.wait_procs(writers, timeout=60)[1] == [], "it writes all, and ends"
+    (one,) = journal.sessions(fresh_store / "journal")
+    assert left(one.folder) == 0
+
+
+def _read(terminal: int) -> str:
+    """What is shown next; empty: its program has ended, and Linux calls that an error."""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def test_ctrl_c_while_the_references_run_leaves_nothing_behind(

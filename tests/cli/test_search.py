@@ -67,7 +67,7 @@ def seen(store: Path, session: str) -> set[str]:
 
 
 def test_it_finds_what_solves_most_within_the_limit_and_compares_it_on_other_tasks(
-    search: Any, fresh_store: Path
+    search: Any, fresh_store: Path, tmp_path: Path
 ) -> None:
     done = search("--json")
     assert done.code == 0, done.err
@@ -95,6 +95,11 @@ def test_it_finds_what_solves_most_within_the_limit_and_compares_it_on_other_tas
     assert all({"temperature", "best_of_n.n"} <= set(run.data.params) for run in nested)
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["best_solved"] == told["best"]["solved"]
+    assert all(
+        Path(run.info.artifact_uri).is_relative_to(fresh_store / "artifacts" / "tuned") for run in (parent, *nested)
+    )
+    best = client.download_artifacts(parent.info.run_id, "best.json", str(tmp_path))
+    assert json.loads(Path(best).read_text()) == told["best"]["values"]
 
     again = json.loads(search("--json", "--no-compare").out)
     assert again["candidates"] == told["candidates"], "what was tried is not tried again"
