@@ -596,7 +596,7 @@ def test_the_form_that_users_have_runs_and_what_is_not_used_is_told(run: Any, tm
     )
     done = run("--config", tmp_path / "e.yaml", "--task-type", "add", "--json")
     assert done.code == 0
-    assert "e.yaml, line 3: validation is kept for other commands; run does not use it" in done.err
-    assert "e.yaml, line 5: monitoring.dashboard is kept for other commands" in done.err
+    assert "e.yaml, line 3: validation is accepted, and not used yet" in done.err
+    assert "e.yaml, line 5: monitoring.dashboard is accepted, and not used yet" in done.err
     (row,) = json.loads(done.out)["comparison"]["rows"]
     assert row["solved_rate"]["rate"] == 1
