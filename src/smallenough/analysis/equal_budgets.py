@@ -1,0 +1,259 @@
+"""What a strategy is worth at equal cost: an arm beside another one, both stopped at the same budgets.
+
+Every arm with a strategy of its own (branching, a cascade, a plugin's) is set beside independent resampling and beside
+one attempt, of the same model. A strategy that costs three inferences has to beat three inferences, not one. The
+intervals are of each pair of arms alone, not corrected for several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from smallenough.analysis.budgets import Course, courses, resampling_course
+from smallenough.analysis.by_task import TASK
+from smallenough.analysis.costs import cost_named
+from smallenough.analysis.statistics import RESAMPLES, Difference, Floats, mcnemar, paired_difference
+from smallenough.analysis.wording import p_value, points
+from smallenough.wording import share
+
+LEAST_TASKS = 20
+"""Common tasks below which nothing is concluded: the intervals are too narrow there."""
+
+ONE_SHOT, RESAMPLING = "single", "best_of_n"
+"""Strategies that others are set beside."""
+
+Beside: TypeAlias = Literal["one attempt", "resampling"]
+Finding: TypeAlias = Literal["better", "worse", "not better", "not enough data"]
+
+
+@dataclass(frozen=True, slots=True)
+class AtBudget:
+    """Two arms stopped at equal cost. Each task counts once, by the mean over its repeats."""
+
+    budget: float
+    """The largest budget that both curves cover: what the costliest trial took on the common tasks, of that arm of
+    which it took less. It is held fixed in the intervals."""
+    difference: Difference
+    """Of success at `budget`."""
+    over_range: Difference | None
+    """Of the mean success over all budgets up to `budget`: the area between the curves by its width. None: everything
+    is free."""
+    better: int
+    """Tasks that the arm solves more often than the other one, at `budget`."""
+    worse: int
+    """Tasks that it solves less often."""
+
+    @property
+    def mcnemar_p(self) -> float:
+        """Of McNemar's exact test on `better` and `worse`."""
+        return mcnemar(self.better, self.worse)
+
+    @property
+    def finding(self) -> Finding:
+        """What the difference at the budget shows.
+
+        A difference is shown where its interval holds no 0 and McNemar's exact test agrees: of few tasks that differ,
+        all one way, a bootstrap alone concludes too much. 'not better' is that no gain was shown, which the interval
+        may yet allow.
+        """
+        found = self.difference
+        if found.clusters < LEAST_TASKS:
+            return "not enough data"
+        low, high = (found.interval.low, found.interval.high) if found.interval else (found.estimate, found.estimate)
+        confidence = found.interval.confidence if found.interval else 0.95
+        if low <= 0 <= high or self.mcnemar_p >= 1 - confidence:
+            return "not better"
+        return "better" if low > 0 else "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class EqualBudget:
+    """An arm beside another one at equal cost."""
+
+    arm: str
+    strategy: str
+    """Of the arm."""
+    other: str
+    beside: Beside
+    """What the other arm stands for."""
+    from_repeats: bool
+    """Whether resampling is read off the repeats of an arm that asks once."""
+    cost: str
+    """By the name that it has in `COSTS`."""
+    at: AtBudget
+
+
+def equal_budgets(
+    trials: pd.DataFrame,
+    attempts: pd.DataFrame,
+    cost: str,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[EqualBudget, ...]:
+    """Every arm with a strategy of its own beside resampling and beside one attempt of the same model.
+
+    Resampling is every `best_of_n` arm of the model; where there is none, the repeats of its `single` arms.
+
+    Args:
+        trials: as for `budget_curves`, with `model`, `provider` and `strategy`.
+        attempts: as for `budget_curves`.
+        cost: one of `ADDITIVE`.
+        confidence: of the intervals.
+        resamples: of the intervals.
+        seed: of the resampling.
+
+    Raises:
+        UnknownName: there is no such cost.
+        InputError: the cost does not add up over attempts.
+    """
+    known = courses(trials, attempts, cost)
+    arms = trials.drop_duplicates("label").set_index("label")[["model", "provider", "strategy"]]
+    found = []
+    for label, row in arms[~arms["strategy"].isin([ONE_SHOT, RESAMPLING])].iterrows():
+        alike = arms[(arms["model"] == row["model"]) & (arms["provider"] == row["provider"])]
+        singles = [known[str(one)] for one in alike.index[alike["strategy"] == ONE_SHOT]]
+        sampled = [known[str(one)] for one in alike.index[alike["strategy"] == RESAMPLING]]
+        repeated = [] if sampled else [resampling_course(one.arm, trials, attempts, cost) for one in singles]
+        others: list[tuple[Course | None, Beside, bool]] = [
+            *((one, "resampling", False) for one in sampled),
+            *((one, "resampling", True) for one in repeated),
+            *((one, "one attempt", False) for one in singles),
+        ]
+        for other, beside, from_repeats in others:
+            at = other and at_equal_budget(
+                known[str(label)], other, confidence=confidence, resamples=resamples, seed=seed
+            )
+            if other and at:
+                found.append(EqualBudget(str(label), str(row["strategy"]), other.arm, beside, from_repeats, cost, at))
+    return tuple(found)
+
+
+def at_equal_budget(
+    arm: Course,
+    other: Course,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> AtBudget | None:
+    """Two arms stopped at the largest budget that both cover, and at all budgets up to it.
+
+    Returns:
+        What they differ by; None where no task is common.
+    """
+    common = arm.tasks.unique().intersection(other.tasks.unique())
+    if not len(common):
+        return None
+    left, right = arm.of(common), other.of(common)
+    budget = min(left.largest, right.largest)
+
+    def differ(one: Floats, two: Floats) -> Difference:
+        found = paired_difference(one, two, confidence=confidence, resamples=resamples, seed=seed)
+        assert found is not None
+        return found
+
+    limit = np.array([budget])
+    ends = [_by_task(course, course.success(limit)[:, 0]) for course in (left, right)]
+    over = [_by_task(course, course.mean_success(budget)) for course in (left, right)] if budget > 0 else None
+    return AtBudget(
+        budget=budget,
+        difference=differ(*ends),
+        over_range=differ(*over) if over else None,
+        better=int((ends[0] > ends[1]).sum()),
+        worse=int((ends[0] < ends[1]).sum()),
+    )
+
+
+def to_frame(found: Sequence[EqualBudget]) -> pd.DataFrame:
+    """One row a pair of arms.
+
+    `arm`, `strategy`, `other`, `beside`, `cost` and `finding` are `string`, `from_repeats` is `bool`; `budget` (in the
+    unit of the cost), `success_rate` and `other_success_rate` at it, `difference` with `_low` and `_high`, and the same
+    of `mean_difference` over all budgets up to it, and `mcnemar_p` are `Float64`; `better`, `worse` and `tasks` (counts
+    of tasks) are `Int64`.
+    """
+    types = {
+        **dict.fromkeys(("arm", "strategy", "other", "beside", "cost", "finding"), "string"),
+        "from_repeats": "bool",
+        **dict.fromkeys(("budget", "success_rate", "other_success_rate"), "Float64"),
+        **dict.fromkeys(("difference", "difference_low", "difference_high"), "Float64"),
+        **dict.fromkeys(("mean_difference", "mean_difference_low", "mean_difference_high"), "Float64"),
+        "mcnemar_p": "Float64",
+        **dict.fromkeys(("better", "worse", "tasks"), "Int64"),
+    }
+    rows = [
+        (
+            *(one.arm, one.strategy, one.other, one.beside, one.cost, one.at.finding, one.from_repeats, one.at.budget),
+            *(one.at.difference.arm_mean, one.at.difference.baseline_mean),
+            *_cells(one.at.difference),
+            *_cells(one.at.over_range),
+            *(one.at.mcnemar_p, one.at.better, one.at.worse, one.at.difference.clusters),
+        )
+        for one in found
+    ]
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+def sentence(found: EqualBudget) -> str:
+    """What a pair of arms shows, in words with the numbers behind it."""
+    cost, at = cost_named(found.cost), found.at
+    rival = f"{found.beside} at equal {cost.title}"
+    said = {
+        "better": f"{found.strategy} beats {rival}",
+        "worse": f"{found.strategy} does worse than {rival}",
+        "not better": f"{found.strategy} does not beat {rival}",
+        "not enough data": f"not enough data to tell whether {found.strategy} beats {rival}",
+    }[at.finding]
+    source = ", its repeats taken as samples," if found.from_repeats else ""
+    tasks = "1 common task" if at.difference.clusters == 1 else f"{at.difference.clusters} common tasks"
+    text = (
+        f"{said[0].upper()}{said[1:]}: with at most {cost.write(at.budget)} a task, {found.arm!r} solves"
+        f" {share(at.difference.arm_mean)} and {found.other!r}{source} {share(at.difference.baseline_mean)} of"
+        f" {tasks}, a difference of {points(at.difference)} points (p {_p(at.mcnemar_p)})"
+    )
+    over = f"; on average over all smaller budgets it is {points(at.over_range)}" if at.over_range else ""
+    return f"{text}{over}.{_caveat(at)}"
+
+
+def sentences(found: Sequence[EqualBudget]) -> tuple[str, ...]:
+    """Every pair of arms in words; where there is none, why."""
+    if found:
+        return tuple(map(sentence, found))
+    return (
+        "No arm can be set beside another at equal cost: that takes a strategy of its own and, of the same model on the"
+        " same tasks, best_of_n or single, with the cost measured.",
+    )
+
+
+def _caveat(found: AtBudget) -> str:
+    interval = found.difference.interval
+    if found.finding == "not enough data":
+        return f" At least {LEAST_TASKS} common tasks are needed."
+    if found.finding == "not better" and interval and interval.high >= 0.01:
+        return f" A gain of up to {round(100 * interval.high)} points is not ruled out."
+    return ""
+
+
+def _p(value: float) -> str:
+    told = p_value(value)
+    return told if told.startswith("<") else f"= {told}"
+
+
+def _by_task(course: Course, values: Floats) -> Floats:
+    """The mean over the trials of each task, in the order of the tasks."""
+    means = pd.Series(values, index=course.tasks).groupby(level=TASK).mean()
+    return np.asarray(means, dtype=np.float64)
+
+
+def _cells(found: Difference | None) -> Iterator[float | None]:
+    interval = found.interval if found else None
+    yield found.estimate if found else None
+    yield interval.low if interval else None
+    yield interval.high if interval else None
