@@ -1,10 +1,10 @@
 """The statistics that comparisons stand on, each a pure function of numbers that knows nothing of arms or frames.
 
-`proportions`: shares with Wilson intervals, design effects; `paired`: differences and ratios with BCa intervals;
-`resampling`: the bootstrap under them; `passes`: pass@k and pass^k; `significance`: McNemar, Wilcoxon, Holm; `effects`:
-sizes of effects; `noninferiority`: Tango's test; `power`: how many pairs an answer needs. None means that the data say nothing
-(no trials, or no spread to resample), never that the answer is 0. Tasks are the independent units throughout: repeats
-of a task are drawn together, averaged, or counted by their design effect.
+`proportions`: shares with Wilson intervals, design effects; `paired`: differences and ratios, with BCa and score
+intervals; `resampling`: the bootstrap under them; `passes`: pass@k and pass^k; `significance`: McNemar, Wilcoxon, Holm;
+`effects`: sizes of effects; `noninferiority`: Tango's test, `score` under it; `power`: how many pairs an answer needs.
+None means that the data say nothing (no trials, or no spread to resample), never that the answer is 0. Tasks are the
+independent units throughout: repeats of a task are drawn together, averaged, or counted by their design effect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from smallenough.analysis.statistics.effects import (
     rank_biserial,
 )
 from smallenough.analysis.statistics.noninferiority import NonInferiority, noninferiority
-from smallenough.analysis.statistics.paired import Difference, Ratio, paired_difference, paired_ratio
+from smallenough.analysis.statistics.paired import (
+    Difference,
+    Ratio,
+    paired_difference,
+    paired_ratio,
+    success_difference,
+)
 from smallenough.analysis.statistics.passes import (
     PassRate,
     mean_pass_at_k,
@@ -90,6 +96,7 @@ __all__ = [
     "ratio_intervals",
     "resampled_means",
     "resampled_ratios",
+    "success_difference",
     "tasks_needed",
     "wilcoxon",
     "wilson",

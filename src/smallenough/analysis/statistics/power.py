@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import bdtr, ndtri
 from scipy.stats import binom
 
-from smallenough.analysis.statistics.noninferiority import noninferiority_p, restricted_worse
+from smallenough.analysis.statistics.score import noninferiority_p, restricted_worse
 from smallenough.analysis.statistics.values import check_share
 from smallenough.errors import InputError
 

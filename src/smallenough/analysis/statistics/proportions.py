@@ -65,9 +65,7 @@ def proportion(successes: int, n: int, confidence: float = 0.95) -> Proportion |
 def clustered_proportion(values: ArrayLike, clusters: Clusters = None, confidence: float = 0.95) -> Proportion | None:
     """The share of successes of trials that belong to tasks, with Wilson's interval on the effective sample size.
 
-    That size is the number of trials over their design effect, times the squared ratio of Student's quantiles for as
-    many trials and for as many tasks, which tells that a variance seen on few tasks is itself uncertain. It is never
-    above the number of trials; with one trial a task it is that number, and the interval Wilson's own.
+    That size is `effective_size`; with one trial a task the interval is Wilson's own.
 
     Args:
         values: 1 or True for a success, 0 or False for a failure, NaN for what was not measured and is left out.
@@ -84,22 +82,45 @@ def clustered_proportion(values: ArrayLike, clusters: Clusters = None, confidenc
     known, codes = measured(values, clusters)
     if not np.isin(known, (0.0, 1.0)).all():
         raise InputError("the values of a proportion are 0 and 1, and NaN for what was not measured")
-    n, tasks = len(known), len(np.unique(codes))
-    if n == tasks:
+    n = len(known)
+    if n == 0 or n == codes.max() + 1:
         return proportion(int(known.sum()), n, confidence)
-    effective = n / kish_design_effect(known, codes)
-    if tasks > 1:
-        effective *= float((stdtrit(n - 1, (1 + confidence) / 2) / stdtrit(tasks - 1, (1 + confidence) / 2)) ** 2)
+    effective = effective_size(known, codes, (1 + confidence) / 2)
     rate = float(known.mean())
     return Proportion(int(known.sum()), n, rate, _score_interval(rate, effective, confidence), effective)
 
 
+def effective_size(values: ArrayLike, clusters: Clusters, quantile: float) -> float:
+    """How many independent values tell as much of the mean as these.
+
+    Their number over their design effect, times the squared ratio of Student's quantiles for as many values and for as
+    many clusters: a variance seen on few clusters is itself uncertain. It is never below what repeats that are all
+    alike are worth, and with one value a cluster it is their number.
+
+    Args:
+        values: NaN: not measured, and left out.
+        clusters: the number of the task that each value belongs to; how many it has is unrelated to its values.
+        quantile: the level at which the ends of the interval lie, as 0.975 for 95% on two sides.
+
+    Raises:
+        InputError: lengths differ, a value is infinite, or nothing is measured.
+    """
+    known, codes = measured(values, clusters)
+    n, alike = len(known), _size_if_alike(codes)
+    effective = n / kish_design_effect(known, codes)
+    groups = int(codes.max()) + 1
+    if not 1 < groups < n:
+        return effective
+    degrees = float((stdtrit(n - 1, quantile) / stdtrit(groups - 1, quantile)) ** 2)
+    return max(alike, effective * degrees)
+
+
 def kish_design_effect(values: ArrayLike, clusters: Clusters = None) -> float:
-    """How many times larger the variance of the mean is than that of as many independent values; never below 1.
+    """How many times larger the variance of the mean is than that of as many independent values.
 
     Kish's ratio of variances: between clusters, of the mean as a ratio of totals, over that of simple random
-    sampling. Values without spread, or of a single cluster, tell nothing of how alike repeats are; each cluster then
-    counts as one value.
+    sampling. It is never below 1, nor above what repeats that are all alike give. Values without spread, or of a
+    single cluster, tell nothing of how alike repeats are; they are taken to be all alike.
 
     Raises:
         InputError: lengths differ, a value is infinite, or nothing is measured.
@@ -110,12 +131,13 @@ def kish_design_effect(values: ArrayLike, clusters: Clusters = None) -> float:
     n, groups = len(known), int(codes.max()) + 1
     if n == groups:
         return 1.0
+    most = n / _size_if_alike(codes)
     off: Floats = known - known.mean()
     simple = float(np.sum(off**2)) / (n * (n - 1))
-    if groups == 1 or simple <= 1e-24 * float(np.max(np.abs(known))) ** 2:
-        return n / groups
+    if groups == 1 or np.ptp(known) <= 1e-12 * np.abs(known).max():
+        return most
     totals = np.bincount(codes, weights=off)
-    return max(1.0, groups / (groups - 1) * float(np.sum(totals**2)) / n**2 / simple)
+    return min(most, max(1.0, groups / (groups - 1) * float(np.sum(totals**2)) / n**2 / simple))
 
 
 def intraclass_correlation(values: ArrayLike, clusters: Indices) -> float | None:
@@ -143,6 +165,14 @@ def intraclass_correlation(values: ArrayLike, clusters: Indices) -> float | None
     size = (n - float(np.sum(sizes**2)) / n) / (groups - 1)
     total = between + (size - 1) * within
     return min(1.0, max(0.0, (between - within) / total)) if total > 0 else None
+
+
+def _size_if_alike(codes: Indices) -> float:
+    """How many values would tell as much, if all values of a cluster were the same: clusters, where sizes are equal.
+
+    Source: L. Kish (1965), section 8.2: the loss by unequal weights.
+    """
+    return float(len(codes) ** 2 / np.sum(np.bincount(codes).astype(np.float64) ** 2))
 
 
 def _score_interval(rate: float, n: float, confidence: float) -> Interval:

@@ -193,9 +193,10 @@ def _ratios(above: Floats, below: Floats) -> Floats:
 
 
 def _spread(numerators: Floats, denominators: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Whether the clusters' own ratios differ by more than rounding, for each column."""
+    """Whether the clusters' own ratios differ by more than rounding, for each column; not where one is infinite."""
     own = _ratios(numerators, denominators)
     low = np.where(np.isnan(own), np.inf, own).min(axis=0)
     high = np.where(np.isnan(own), -np.inf, own).max(axis=0)
     largest = np.where(np.isnan(own), 0.0, np.abs(own)).max(axis=0)
-    return np.asarray(high - low > _SAME * largest, dtype=np.bool_)
+    with np.errstate(invalid="ignore"):  # the difference of two infinite ones is none
+        return np.asarray(high - low > _SAME * largest, dtype=np.bool_)
