@@ -148,7 +148,7 @@ def test_show_tells_what_flags_and_own_models_say_of_arms(mixed: Path, capsys: p
     }
     assert pairs(arms[-1]["options"])["max_depth"] == (2, "--max-depth")
     assert pairs(arms[-1]["sampling"])["size_class"] == ("small", "--small-model")
-    settings, _ = shown(capsys, "--model", "fast", "--task", "Say hello.")
+    settings, _ = shown(capsys, "--small-model", "fast", "--task", "Say hello.")
     assert {key: one for key, one in settings.items() if key.startswith("suite.")} == {
         "suite.task": ("Say hello.", "--task")
     }
