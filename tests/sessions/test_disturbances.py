@@ -7,14 +7,11 @@ import itertools
 import json
 import os
 import shlex
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +27,7 @@ from smallenough.tracking.store import Store, connect
 from tests import replayed
 from tests.full_disk import on_small_disk
 from tests.servers.faulty import Answer, FaultyServer, Model
+from tests.servers.own_mlflow import OwnMlflow
 from tests.servers.own_ollama import OwnOllama
 from tests.sessions.test_faults import GUARD, TASKS, content, wait_until
 
@@ -89,47 +87,16 @@ def test_a_locked_store_delays_nothing_and_loses_nothing(undisturbed: dict[str, 
     assert content(store) == undisturbed
 
 
-class MlflowServer:
-    """A real tracking server on loopback, which can be ended and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with (self.folder / "log").open("ab") as log:
-            quiet = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=quiet, start_new_session=True)
-        wait_until(self.answers, self.process)
-
-    def answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5) as reply:
-            return bool(reply.status == 200)
-        return False
-
-    def end(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-
 @pytest.fixture
-def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path)
+def mlflow_server(tmp_path: Path) -> Iterator[OwnMlflow]:
+    server = OwnMlflow(tmp_path)
     server.start()
     yield server
     server.end()
 
 
 def test_a_tracking_server_that_dies_and_returns_gets_everything_once(
-    undisturbed: dict[str, Any], mlflow_server: MlflowServer, tmp_path: Path
+    undisturbed: dict[str, Any], mlflow_server: OwnMlflow, tmp_path: Path
 ) -> None:
     store = Store.resolve(mlflow_server.uri, tmp_path / "mlruns")
     seen = threading.Event()

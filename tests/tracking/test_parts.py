@@ -26,6 +26,7 @@ from smallenough.resources.samples import GpuSample, Sample
 from smallenough.sessions import experiment
 from smallenough.sessions.compare import compare_sessions
 from smallenough.tracking import reader, writer
+from smallenough.tracking.access import find_runs
 from smallenough.tracking.parts import Part, arm_totals
 from smallenough.tracking.runs import MOST_METRICS, TAG
 from smallenough.tracking.series import system_series
@@ -150,7 +151,7 @@ def rewritten(done: tuple[Store, list[Event]], tmp_path: Path) -> Callable[[Edit
 def ways(store: Store, session: str) -> list[reader.Tables]:
     """A session read from the arms' tables, rebuilt from the runs, and from the journal."""
     tables, client = reader.read(store, [session]), connect(store)
-    (arm,) = reader.search(client, list(tables.experiments), "arm", session=session)
+    (arm,) = find_runs(client, list(tables.experiments), kind="arm", session=session)
     client.update_run(arm.info.run_id, "KILLED")  # the reader then trusts the runs alone
     rebuilt = reader.read(store, [session])
     client.update_run(arm.info.run_id, "FINISHED")
@@ -253,17 +254,17 @@ def test_the_weights_of_the_efficiency_are_parameters_of_the_session(done: Any, 
         return [event]
 
     store, session = rewritten(edit)
-    (run,) = reader.search(connect(store), [*reader.read(store).experiments], "session", session=session)
+    (run,) = find_runs(connect(store), [*reader.read(store).experiments], kind="session", session=session)
     assert (run.data.params["efficiency_latency"], run.data.params["efficiency_half_cpu"]) == ("2.0", "20.0")
 
 
 def test_a_comparison_is_found_by_its_session_and_brought_up_to_date(done: Any, rewritten: Any) -> None:
     store, session = rewritten(lambda event: [event])
     client, found = connect(store), compare_sessions(store, [session])
-    (run,) = reader.search(client, list(found.tables.experiments), "comparison", session=session)
+    (run,) = find_runs(client, list(found.tables.experiments), kind="comparison", session=session)
     client.log_metric(run.info.run_id, "trials", 1)
     compare_sessions(store, [session])
-    (again,) = reader.search(client, list(found.tables.experiments), "comparison", session=session)
+    (again,) = find_runs(client, list(found.tables.experiments), kind="comparison", session=session)
     assert (again.info.run_id, again.data.metrics["trials"]) == (run.info.run_id, 2)
     assert f"{TAG}sessions" not in again.data.tags
 
@@ -271,9 +272,9 @@ def test_a_comparison_is_found_by_its_session_and_brought_up_to_date(done: Any, 
 def test_a_tag_with_a_quote_in_it_can_be_searched_for(done: Any, rewritten: Any) -> None:
     store, session = rewritten(lambda event: [event])
     client, experiments = connect(store), list(reader.read(store).experiments)
-    (arm,) = reader.search(client, experiments, "arm", session=session)
+    (arm,) = find_runs(client, experiments, kind="arm", session=session)
     client.set_tag(arm.info.run_id, f"{TAG}arm", "it's mine")
-    assert len(reader.search(client, experiments, "arm", arm="it's mine")) == 1
+    assert len(find_runs(client, experiments, kind="arm", arm="it's mine")) == 1
 
 
 def test_reading_makes_no_store(tmp_path: Path) -> None:

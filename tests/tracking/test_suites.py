@@ -1,14 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -20,9 +14,10 @@ from hypothesis import strategies as st
 
 from smallenough.errors import InputError, TrackingError, UnknownName
 from smallenough.records import Suite, Task, Test, replace
-from smallenough.tracking import suites
+from smallenough.tracking import internals
 from smallenough.tracking.store import Store, connect
 from smallenough.tracking.suites import list_suites, load_suite, newest, save_suite
+from tests.servers.own_mlflow import OwnMlflow
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 TESTS = st.lists(st.builds(Test, TEXT, TEXT, st.none() | TEXT), max_size=3).map(tuple)
@@ -99,7 +94,7 @@ class TestRoundTrip:
         save_suite(shared, Suite("apart", (task,)), merge=False)
         info = newest(shared, "apart")
         assert info
-        record = suites._table(shared)._load_dataset_records(info.dataset)[0][0]
+        (record,) = internals.read_records(shared.uri, info.dataset)
         seen = set(asdict(task.problem)) - {"id"}
         assert seen <= set(record.inputs) <= seen | {"task_id", "level"}
         assert "7" not in json.dumps(record.inputs)
@@ -274,42 +269,11 @@ def test_a_server_that_is_away_is_told_within_seconds(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Iterator[str]:
     """A real MLflow server on loopback."""
-    folder = new_store(tmp_path_factory.mktemp("server")).folder
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")),
-    ]
-    environment = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }  # eight processes that have no part here
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True, env=environment)
-    try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/health"), process, folder / "log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
-
-
-def until(done: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not done():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
+    store = new_store(tmp_path_factory.mktemp("server"))
+    own = OwnMlflow(store.folder, store.database)
+    own.start()
+    yield own.uri
+    own.end()
 
 
 def test_a_server_keeps_suites_as_a_file_does(server: str, tmp_path: Path) -> None:

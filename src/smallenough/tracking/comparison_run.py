@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from smallenough.tracking import store as stores
-from smallenough.tracking.reader import Tables, search
-from smallenough.tracking.runs import TAG
-from smallenough.tracking.sinks import mapped, user
+from smallenough.tracking.access import find_runs, mapped, put_run
+from smallenough.tracking.reader import Tables
+from smallenough.tracking.runs import RunRecord, tags, texts
 from smallenough.tracking.store import Store
 
 
@@ -28,29 +29,22 @@ def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str
     Raises:
         TrackingError: the store can't be written.
     """
-    client = stores.connect(store)
+    client, experiment = stores.connect(store), tables.experiments[0]
     sessions = ",".join(sorted(tables.sessions))
-    record = f"comparison:{sessions}:{baseline}"
-    experiment = tables.experiments[0]
+    record, now = f"comparison:{sessions}:{baseline}", time.time()
+    run = RunRecord(
+        record,
+        None,
+        "comparison",
+        f"comparison {sessions}",
+        "FINISHED",
+        now,
+        now,
+        tags("comparison", record, session=sessions),
+        texts({"sessions": sessions, "baseline": baseline}),
+        {"arms": float(len(tables.arms)), "trials": float(len(tables.trials))},
+        {name: text.encode() for name, text in artifacts.items()},
+    )
     with mapped(store.uri):
-        existing = search(client, [experiment], "comparison", record=record)
-        if existing:
-            run_id: str = existing[0].info.run_id
-        else:
-            tags = {
-                f"{TAG}kind": "comparison",
-                f"{TAG}record": record,
-                f"{TAG}session": sessions,
-                "mlflow.user": user(),
-                "mlflow.source.name": "smallenough",
-            }
-            run = client.create_run(experiment, tags=tags, run_name=f"comparison {sessions}"[:250])
-            run_id = run.info.run_id
-            client.log_param(run_id, "sessions", sessions)
-            client.log_param(run_id, "baseline", baseline)
-        client.log_metric(run_id, "arms", len(tables.arms))
-        client.log_metric(run_id, "trials", len(tables.trials))
-        for name, text in artifacts.items():
-            client.log_text(run_id, text, name)
-        client.set_terminated(run_id)
-    return run_id
+        existing = find_runs(client, [experiment], kind="comparison", record=record)
+        return put_run(client, experiment, run, None, existing[0].info.run_id if existing else None)

@@ -11,8 +11,9 @@ from typing import Literal
 
 from smallenough.errors import TrackingError
 from smallenough.machine import nearest_folder
-from smallenough.tracking.masking import masked, shown_uri
-from smallenough.tracking.sinks import mapped
+from smallenough.tracking import internals
+from smallenough.tracking.access import mapped
+from smallenough.tracking.masking import shown_uri
 from smallenough.tracking.store import Store, connect
 from smallenough.wording import size
 
@@ -54,8 +55,6 @@ def _absent(store: Store) -> Health:
 
 
 def _database(store: Store, path: Path) -> list[Health]:
-    from mlflow.store.db.utils import _get_latest_schema_revision
-
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_SECONDS)) as connection:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
@@ -64,11 +63,12 @@ def _database(store: Store, path: Path) -> list[Health]:
             connection.rollback()
     except sqlite3.Error as error:
         return [Health("broken", f"{path}: {error}", _mend(path, str(error)))]
-    newest = _get_latest_schema_revision()
-    if revisions != [newest]:
+    newest = internals.newest_schema()
+    if newest is not None and revisions != [newest]:
         mend = f"back it up, then run: mlflow db upgrade {store.uri}; if MLflow is older than the store, upgrade MLflow"
         return [Health("broken", f"{path} has MLflow's schema {', '.join(revisions)}; this MLflow's is {newest}", mend)]
-    told = f"{path} is writable, {size(path.stat().st_size)}, schema {newest}"
+    schema = ", ".join(revisions) + ("" if newest else ", not compared with this MLflow's")
+    told = f"{path} is writable, {size(path.stat().st_size)}, schema {schema}"
     if mode == "wal":
         return [Health("ok", f"{told}, in WAL mode")]
     mend = f"run: sqlite3 {path} 'PRAGMA journal_mode=WAL'"
@@ -99,44 +99,26 @@ def reach(store: Store) -> None:
 
 
 def _server(store: Store) -> Health:
-    import requests
-    from mlflow.exceptions import MlflowException
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    # Like MLflow's client, with its credentials, but without its retries, which take minutes.
+    place, answers = shown_uri(store.uri), "answers; whether it can be written is not tried"
     try:
-        reply = http_request(
-            get_default_host_creds(store.uri),
-            "/api/2.0/mlflow/experiments/search",
-            "POST",
-            max_retries=0,
-            timeout=_SECONDS,
-            raise_on_status=False,
-            json={"max_results": 1},
-        )
-    except (MlflowException, requests.RequestException, OSError) as error:
-        mend = "start it, or unset MLFLOW_TRACKING_URI to track to the local store"
-        return Health(
-            "broken", f"{shown_uri(store.uri)} does not answer ({masked(str(_first_cause(error)), store.uri)})", mend
-        )
+        with mapped(store.uri):
+            reply = internals.ask_once(store.uri, "/api/2.0/mlflow/experiments/search", {"max_results": 1}, _SECONDS)
+            if reply is None:  # this MLflow can't be told to try only once: its client tries for longer
+                connect(store).search_experiments(max_results=1)
+                return Health("ok", f"{place} {answers}")
+    except TrackingError as error:
+        detail, _, mend = str(error).partition("; ")
+        return Health("broken", detail, mend)
     mend = "check MLFLOW_TRACKING_URI, and MLFLOW_TRACKING_USERNAME and _PASSWORD or MLFLOW_TRACKING_TOKEN"
     if reply.status_code != 200:
-        return Health("broken", f"{shown_uri(store.uri)} answers with status {reply.status_code}", mend)
+        return Health("broken", f"{place} answers with status {reply.status_code}", mend)
     try:
         answer = reply.json()
     except ValueError:
         answer = None
     if not isinstance(answer, dict) or (answer and "experiments" not in answer):
-        return Health("broken", f"{shown_uri(store.uri)} answers, and is no MLflow server", mend)
-    return Health("ok", f"{shown_uri(store.uri)} answers; whether it can be written is not tried")
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """What the libraries between have wrapped."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
+        return Health("broken", f"{place} answers, and is no MLflow server", mend)
+    return Health("ok", f"{place} {answers}")
 
 
 __all__ = ["Health", "check", "reach"]

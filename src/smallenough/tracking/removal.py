@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smallenough.tracking import store as stores
-from smallenough.tracking.reader import search_all
-from smallenough.tracking.sinks import mapped
+from smallenough.tracking.access import find_runs, mapped
 from smallenough.tracking.store import Store
 
 
@@ -29,7 +28,7 @@ def remove_runs(store: Store, session: str, on_run: Callable[[int, int], None] |
     client = stores.connect(store)
     with mapped(store.uri):
         experiments = [one.experiment_id for one in client.search_experiments()]
-        runs = search_all(client, experiments, session=session)
+        runs = find_runs(client, experiments, session=session)
         for number, run in enumerate(sorted(runs, key=lambda run: run.data.tags.get("smallenough.kind") == "session")):
             client.delete_run(run.info.run_id)
             if on_run is not None:

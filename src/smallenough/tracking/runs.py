@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,3 +70,28 @@ def texts(values: Mapping[str, Json]) -> dict[str, str]:
 def numbers(values: Mapping[str, Json]) -> dict[str, float]:
     """Metrics: what was not measured is left out."""
     return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def tags_of(run: RunRecord, parent: str | None) -> dict[str, str]:
+    """A run's tags, with those by which MLflow nests and attributes it."""
+    nested = {"mlflow.parentRunId": parent} if parent else {}
+    return {**run.tags, **nested, "mlflow.user": _user(), "mlflow.source.name": "smallenough"}
+
+
+def metric_rows(run: RunRecord) -> list[tuple[str, float, int, int]]:
+    """A run's metrics: name, value, milliseconds since the epoch, step."""
+    at = milliseconds(run.end if run.end is not None else run.start)
+    single = [(name, value, at, 0) for name, value in run.metrics.items()]
+    return single + [(name, value, milliseconds(stamp), step) for name, value, stamp, step in run.series]
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as MLflow keeps it."""
+    return round(seconds * 1000)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user need not have a name
+        return "unknown"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from smallenough.records import Json
 from smallenough.tracking import store as stores
-from smallenough.tracking.reader import search as find
-from smallenough.tracking.runs import TAG, Kind, texts
-from smallenough.tracking.sinks import mapped, user
+from smallenough.tracking.access import find_runs, mapped, put_run
+from smallenough.tracking.runs import Kind, RunRecord, numbers, tags, texts
 from smallenough.tracking.store import Store
 
 
@@ -29,7 +29,7 @@ class SearchRun:
         self._store, self._identity = store, identity
         self._client = stores.connect(store)
         self._experiment = stores.experiment_id(self._client, store, experiment)
-        self.run_id = self._made("search", f"search:{identity}", f"search {params.get('model', '')}", None, params)
+        self.run_id = self._put("search", f"search:{identity}", f"search {params.get('model', '')}", None, params)
 
     def candidate(
         self, number: int, params: Mapping[str, Json], metrics: Mapping[str, float | None], session: str
@@ -40,12 +40,7 @@ class SearchRun:
             TrackingError: the store can't be written.
         """
         record = f"candidate:{self._identity}/{number}"
-        run_id = self._made("candidate", record, f"candidate {number}", self.run_id, params, session)
-        with mapped(self._store.uri):
-            for name, value in metrics.items():
-                if value is not None:
-                    self._client.log_metric(run_id, name, value)
-            self._client.set_terminated(run_id)
+        self._put("candidate", record, f"candidate {number}", self.run_id, params, metrics, session=session)
 
     def best(self, number: int, metrics: Mapping[str, float | None], values: Mapping[str, Json]) -> None:
         """Logs the best of the first `number` candidates.
@@ -54,9 +49,8 @@ class SearchRun:
             TrackingError: the store can't be written.
         """
         with mapped(self._store.uri):
-            for name, value in metrics.items():
-                if value is not None:
-                    self._client.log_metric(self.run_id, f"best_{name}", value, step=number)
+            for name, value in numbers(metrics).items():
+                self._client.log_metric(self.run_id, f"best_{name}", value, step=number)
             self._client.log_dict(self.run_id, dict(values), "best.json")
 
     def end(self) -> None:
@@ -68,25 +62,30 @@ class SearchRun:
         with mapped(self._store.uri):
             self._client.set_terminated(self.run_id)
 
-    def _made(
+    def _put(
         self,
         kind: Kind,
         record: str,
         name: str,
         parent: str | None,
         params: Mapping[str, Json],
-        session: str | None = None,
+        metrics: Mapping[str, float | None] | None = None,
+        **more: Json,
     ) -> str:
+        """Puts a run; the parameters of one that is there stay, since MLflow's can't change."""
+        now = time.time()
         with mapped(self._store.uri):
-            existing = find(self._client, [self._experiment], kind, record=record)
-            if existing:
-                found: str = existing[0].info.run_id
-                return found
-            tags = {f"{TAG}kind": kind, f"{TAG}record": record, "mlflow.user": user()}
-            tags |= {"mlflow.source.name": "smallenough"}
-            tags |= {"mlflow.parentRunId": parent} if parent else {}
-            tags |= {f"{TAG}session": session} if session else {}
-            run_id: str = self._client.create_run(self._experiment, tags=tags, run_name=name[:250]).info.run_id
-            for key, value in texts(params).items():
-                self._client.log_param(run_id, key, value)
-        return run_id
+            existing = find_runs(self._client, [self._experiment], kind=kind, record=record)
+            run = RunRecord(
+                record,
+                None,
+                kind,
+                name,
+                "RUNNING" if parent is None else "FINISHED",
+                now,
+                None if parent is None else now,
+                tags(kind, record, **more),
+                {} if existing else texts(params),
+                numbers(metrics or {}),
+            )
+            return put_run(self._client, self._experiment, run, parent, existing[0].info.run_id if existing else None)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from smallenough.errors import InputError, TrackingError
-from smallenough.tracking.masking import masked, shown_uri
+from smallenough.tracking import internals
+from smallenough.tracking.access import mapped
+from smallenough.tracking.masking import shown_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
 DATABASE = "mlflow.db"
 
@@ -103,18 +104,13 @@ def connect(store: Store) -> MlflowClient:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
 
         for name in ("mlflow", "alembic"):  # after the import, which sets levels of its own
             logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            if store.database:
-                create(store)
+        if store.database:
+            create(store)
+        with mapped(store.uri):
             return MlflowClient(store.uri)
-        except MlflowException as error:
-            raise TrackingError(_told(store, error)) from error
-        except OSError as error:
-            raise TrackingError(f"{store.folder}: {error.strerror or error}") from error
 
 
 def create(store: Store) -> None:
@@ -137,12 +133,10 @@ def create(store: Store) -> None:
         with portalocker.Lock(store.folder / "create.lock", timeout=60):
             if store.database.exists() and store.database.stat().st_size:
                 return
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
             # Made under another name first, so that a kill in between leaves nothing half-made.
             fresh = store.database.with_suffix(".new")
             fresh.unlink(missing_ok=True)
-            SqlAlchemyStore(f"sqlite:///{fresh}", str(store.artifacts)).engine.dispose()
+            internals.create_database(f"sqlite:///{fresh}", str(store.artifacts))
             with sqlite3.connect(fresh) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.close()
@@ -159,9 +153,7 @@ def experiment_id(client: MlflowClient, store: Store, name: str) -> str:
     Raises:
         TrackingError: the store can't be reached, or holds a deleted experiment of that name.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with mapped(store.uri):
         found = client.get_experiment_by_name(name)
         if found is None:
             location = str(store.artifacts / name.replace("/", "_")) if store.artifacts else None
@@ -171,10 +163,4 @@ def experiment_id(client: MlflowClient, store: Store, name: str) -> str:
                 f"experiment {name!r} is deleted; restore it in MLflow (mlflow experiments restore "
                 f"--experiment-id {found.experiment_id}), or choose another name"
             )
-        return found.experiment_id
-    except MlflowException as error:
-        raise TrackingError(_told(store, error)) from error
-
-
-def _told(store: Store, error: MlflowException) -> str:
-    return f"{shown_uri(store.uri)}: {masked(error.message, store.uri)}"
+        return str(found.experiment_id)

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from smallenough.errors import InputError, TrackingError, UnknownName
 from smallenough.records import Json, Suite, Task, Test, replace
+from smallenough.tracking import internals
+from smallenough.tracking.access import every, mapped
 from smallenough.tracking.health import reach
 from smallenough.tracking.masking import shown_uri
 from smallenough.tracking.runs import TAG
-from smallenough.tracking.sinks import mapped
 from smallenough.tracking.store import Store, connect, experiment_id
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def load_suite(store: Store, name: str, version: int | None = None) -> Suite:
         known = ", ".join(str(info.version) for info in reversed(versions))
         raise InputError(f"suite {name!r} has no version {version}; it has {known}")
     with mapped(store.uri):
-        records = _table(store)._load_dataset_records(chosen.dataset)[0]
+        records = internals.read_records(store.uri, chosen.dataset)
         tags = connect(store).get_dataset(chosen.dataset).tags or {}
     return _restored(chosen, records, tags, store)
 
@@ -174,13 +175,8 @@ def merged_with_newest(store: Store, suite: Suite) -> Suite:
 
 
 def _search(client: MlflowClient, kind: str) -> Iterator[EvaluationDataset]:
-    token = None
-    while True:
-        page = client.search_datasets(filter_string=f"tags.{TAG}kind = '{kind}'", max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    query = f"tags.{TAG}kind = '{kind}'"
+    return every(lambda token: client.search_datasets(filter_string=query, max_results=1000, page_token=token))
 
 
 def _write(client: MlflowClient, store: Store, suite: Suite, experiment: str) -> None:
@@ -190,18 +186,11 @@ def _write(client: MlflowClient, store: Store, suite: Suite, experiment: str) ->
         records = [_record(position, task) for position, task in enumerate(suite.tasks)]
         records += [_record(position, task, example=True) for position, task in enumerate(suite.examples)]
         if records:
-            _table(store).upsert_dataset_records(made.dataset_id, records)
+            internals.add_records(store.uri, made.dataset_id, records)
         client.set_dataset_tags(made.dataset_id, {f"{TAG}kind": "suite"})
     except BaseException:
         client.delete_dataset(made.dataset_id)
         raise
-
-
-def _table(store: Store) -> Any:
-    """MLflow's own way to records. Those of its dataset objects go to the process's one tracking URI instead."""
-    from mlflow.tracking._tracking_service.utils import _get_store
-
-    return _get_store(store.uri)
 
 
 def _remove_abandoned(client: MlflowClient, name: str) -> None:

@@ -29,6 +29,7 @@ from smallenough import journal
 from smallenough.errors import JournalError, SmallenoughError, TrackingError
 from smallenough.tracking import store as stores
 from smallenough.tracking.behind import WriterState, claim, claimed
+from smallenough.tracking.kept import KEPT, pack
 from smallenough.tracking.masking import masked
 from smallenough.tracking.runs import RunRecord
 from smallenough.tracking.sinks import Known, Sink, open_sink
@@ -61,6 +62,7 @@ class Writer:
         self._pending: dict[str, RunRecord] = {}
         self._offset = self._runs = 0
         self._slow = ""
+        self._left = False
 
     def advance(self) -> bool:
         """Writes what the journal holds beyond the last call; returns whether there was anything.
@@ -80,11 +82,12 @@ class Writer:
         return self._offset > before
 
     def leave(self) -> None:
-        """Writes the trials that are still open, as they stand: nobody works on the session any more.
+        """Writes the trials that are still open, as they stand, and the journal: nobody works on it any more.
 
         Raises:
             TrackingError: the store can't be reached or written.
         """
+        self._left = True
         self._queue(self._translator.leave())
         self._write()
 
@@ -99,11 +102,17 @@ class Writer:
             if self._sink is None:
                 self._sink = self._open()
                 self._pending = {name: run for name, run in self._pending.items() if not self._written(run)}
-            runs = sorted(self._pending.values(), key=_depth)
+            runs = [self._with_journal(run) for run in sorted(self._pending.values(), key=_depth)]
             self._sink.write(runs, self._known)
             self._runs += len(runs)
             self._pending.clear()
         self._save()
+
+    def _with_journal(self, run: RunRecord) -> RunRecord:
+        """The run of a session that has ended, or that was left, with the journal; any other run as it is."""
+        if run.kind != "session" or not (self._left or run.status != "RUNNING"):
+            return run
+        return replace(run, artifacts={**run.artifacts, KEPT: pack(self._folder)})
 
     def _written(self, run: RunRecord) -> bool:
         """Whether the store holds the run as it shall stay."""
@@ -114,8 +123,7 @@ class Writer:
         context = self._translator.context
         client = stores.connect(self._store)
         experiment = stores.experiment_id(client, self._store, context.plan.experiment)
-        artifacts = self._store.artifacts and Path(client.get_experiment(experiment).artifact_location)
-        sink, self._slow = open_sink(client, self._store.uri, experiment, artifacts)
+        sink, self._slow = open_sink(client, self._store, experiment)
         self._known = sink.existing(context.started.session)
         return sink
 

@@ -1,0 +1,87 @@
+"""What is read of sessions: three frames, a row a trial, an attempt and an arm, whose columns are those of `layout`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from smallenough.tracking import layout
+from smallenough.tracking.runs import TAG
+
+_PRICE = "price_"
+WORDS = {"RUNNING": "running", "FINISHED": "completed", "KILLED": "interrupted", "FAILED": "failed"}
+"""What MLflow's words for a run's status mean for a session."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What was read."""
+
+    trials: pd.DataFrame
+    attempts: pd.DataFrame
+    arms: pd.DataFrame
+    sessions: tuple[str, ...]
+    experiments: tuple[str, ...] = ()
+    """Ids of the experiments that the sessions belong to; empty: read from journals."""
+    notes: tuple[str, ...] = ()
+    """What a person should know about where this comes from."""
+    prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the machine costs by the sessions' own word, by session, as their parameters say it; without, no entry."""
+
+
+@dataclass
+class Rows:
+    """What was read so far."""
+
+    trials: list[pd.DataFrame] = field(default_factory=list)
+    attempts: list[pd.DataFrame] = field(default_factory=list)
+    arms: list[dict[str, Any]] = field(default_factory=list)
+    prices: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def note_prices(self, session: str, params: Mapping[str, str]) -> None:
+        """Keeps what a session's parameters say of them."""
+        if found := {name[len(_PRICE) :]: value for name, value in params.items() if name.startswith(_PRICE)}:
+            self.prices[session] = found
+
+
+def arm_row(
+    tags: Mapping[str, str], params: Mapping[str, str], metrics: Mapping[str, float], status: str
+) -> dict[str, Any]:
+    """A row of the arms, from what its run says; the same from either source."""
+    return {
+        **{name: tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "strategy", "suite")},
+        "status": WORDS[status],
+        "energy_provenance": tags.get(f"{TAG}energy_provenance"),
+        "killed_parts": float(tags.get(f"{TAG}killed_parts", "nan")),
+        **{name: float(params.get(name, "nan")) for name in ("concurrency", "model_parameters")},
+        **{name: value for name, value in metrics.items() if not name.startswith("system/")},
+    }
+
+
+def tables(rows: Rows, wanted: list[str], experiments: tuple[str, ...], notes: tuple[str, ...]) -> Tables:
+    """What was read, as frames whose columns have one type each, whatever they were read from."""
+    trials = _typed(rows.trials, (*layout.TRIAL_TAGS,))
+    if len(trials):
+        for name in ("solved", "first_attempt_solved", "syntax_valid"):
+            trials[name] = (
+                trials[name].astype("boolean") if name in trials else pd.Series(pd.NA, trials.index, "boolean")
+            )
+        trials["baseline"] = trials["baseline"].astype("boolean")
+    attempts = _typed(rows.attempts, (*layout.ATTEMPT_TAGS, "note", "error"))
+    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes, rows.prices)
+
+
+def _typed(frames: list[pd.DataFrame], texts: Sequence[str]) -> pd.DataFrame:
+    """One frame with text in the columns named, and nullable numbers in the others."""
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame()
+    frame = pd.concat(filled, ignore_index=True)
+    frame = frame.astype({name: "string" if name in texts else "Float64" for name in frame.columns})
+    for name in ("repeat", "level", "attempt", "parent", "chosen"):
+        if name in frame:
+            frame[name] = frame[name].astype("Int64")
+    return frame

@@ -1,0 +1,99 @@
+"""Reading when the store goes away in the middle of it, and what is found damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from smallenough.errors import TrackingError
+from smallenough.sessions import experiment
+from smallenough.tracking import layout, reader, writer
+from smallenough.tracking.access import every, find_runs
+from smallenough.tracking.store import Store, connect
+from tests import replayed
+from tests.servers.own_mlflow import BreakingWay, OwnMlflow
+
+pytestmark = pytest.mark.xdist_group("reader")  # a server and a session are shared
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Store]) -> Iterator[Store]:
+    """A session in a local store and at a real server; the store is the local one, beside it lies the server's URI."""
+    store = new_store(tmp_path_factory.mktemp("tracked"))
+    result = experiment.run(replayed.prepared(3), store)
+    assert result.writer.wait(120) == 0
+    own = OwnMlflow(tmp_path_factory.mktemp("server"))
+    own.start()
+    writer.write(result.folder, Store(store.folder, own.uri), follow=False)
+    (store.folder / "server").write_text(own.uri)
+    yield store
+    own.end()
+
+
+def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
+    keys = [name for name in ("arm", "task", "repeat", "attempt") if name in left]
+    left, right = (one.dropna(axis="columns", how="all").sort_values(keys, ignore_index=True) for one in (left, right))
+    pd.testing.assert_frame_equal(left, right[left.columns])
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
+def test_a_server_that_goes_away_in_the_middle_is_told_and_the_journals_are_read(
+    tracked: Store, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with BreakingWay((tracked.folder / "server").read_text(), after) as way:
+        found = reader.read(Store(tracked.folder, way.uri))
+    assert way.left == 0
+    (note,) = found.notes
+    assert note == (
+        f"read from the journals, since the tracking store can't be read: {way.uri} does not answer "
+        "(Connection refused); start it, or unset MLFLOW_TRACKING_URI to track to the local store"
+    )
+    whole = reader.read(tracked)
+    assert whole.notes == ()
+    same(whole.trials, found.trials)
+    same(whole.attempts, found.attempts)
+
+
+def test_a_server_that_stays_tells_the_same_as_the_local_store(tracked: Store) -> None:
+    there, here = reader.read(Store(tracked.folder, (tracked.folder / "server").read_text())), reader.read(tracked)
+    assert there.notes == here.notes == ()
+    same(there.trials, here.trials)
+    same(there.attempts, here.attempts)
+
+
+def test_without_a_journal_of_it_a_server_that_is_away_is_an_error_in_words(tracked: Store, tmp_path: Path) -> None:
+    away = r"^http://127\.0\.0\.1:9 does not answer \(Connection refused\); start it, or unset MLFLOW_TRACKING_URI"
+    with pytest.raises(TrackingError, match=away + ".*; and no journal of it lies in") as told:
+        reader.read(Store(tmp_path, "http://127.0.0.1:9"))
+    assert "HTTPConnectionPool" not in str(told.value)
+    with pytest.raises(TrackingError, match=away + ".*; and .* has no journal of it: unknown session '1999'"):
+        reader.read(Store(tracked.folder, "http://127.0.0.1:9"), ["1999"])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:99])])
+def test_a_table_that_is_missing_or_damaged_is_rebuilt_from_the_runs(
+    tracked: Store, damage: Callable[[Path], object]
+) -> None:
+    before, client = reader.read(tracked), connect(tracked)
+    arm = find_runs(client, list(before.experiments), kind="arm")[0]
+    table = Path(arm.info.artifact_uri, layout.TRIALS)
+    content = table.read_bytes()
+    damage(table)
+    try:
+        same(before.trials, reader.read(tracked).trials)
+    finally:
+        table.write_bytes(content)
+
+
+def test_every_page_of_a_search_is_read(tracked: Store) -> None:
+    client = connect(tracked)
+    (experiment_id,) = reader.read(tracked).experiments
+    whole = {run.info.run_id for run in client.search_runs([experiment_id])}
+    paged = every(lambda token: client.search_runs([experiment_id], max_results=2, page_token=token))
+    ids = [run.info.run_id for run in paged]
+    assert len(ids) > 10
+    assert (len(ids), set(ids)) == (len(whole), whole)
