@@ -12,6 +12,7 @@ NOTHING = "–"
 """Stands for what was not measured, or is not defined."""
 
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+_OPERATIONS = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1e3, "kFLOP"))
 _JOULES = ((1e6, "MJ"), (1e3, "kJ"))
 
 
@@ -62,6 +63,11 @@ def energy(joules: float | None) -> str:
 def money(value: float | None, currency: str) -> str:
     """An amount of money: `0.0124 EUR`."""
     return NOTHING if value is None else f"{number(value)} {currency}".rstrip()
+
+
+def operations(value: float | None) -> str:
+    """Floating-point operations: `1.2 TFLOP`."""
+    return NOTHING if value is None else _scaled(value, _OPERATIONS, "FLOP")
 
 
 def share(value: float | None) -> str:

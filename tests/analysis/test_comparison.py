@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough.analysis.comparison import compare
-from smallenough.analysis.evidence import ArmRow, Comparison, Prices
+from smallenough.analysis.evidence import ArmRow, Comparison
+from smallenough.analysis.money import Prices
 from smallenough.errors import InputError, UnknownName
 from tests.analysis.builders import arm_totals, arms_frame, study, trial, trials_frame
 
@@ -393,7 +394,7 @@ class TestForms:
         )
         found = json.loads(comparison.to_json())
         assert found["baseline"] == LARGE
-        assert found["prices"] == {"per_kwh": 0.3, "per_machine_hour": None, "currency": "", "as_of": ""}
+        assert found["prices"] == {"per_kwh": 0.3, "per_machine_hour": None, "currency": "", "as_of": "", "tokens": {}}
         assert found["rows"][0]["against"] is None
         assert found["rows"][1]["against"]["difference"]["pairs"] == 3
         assert found["rows"][1]["totals"]["gpu_percent"] is None

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from smallenough.analysis.comparison import compare
-from smallenough.analysis.evidence import Comparison, Prices
+from smallenough.analysis.evidence import Comparison
+from smallenough.analysis.money import Prices
 from smallenough.analysis.statistics import Difference, Interval, Proportion
 from smallenough.analysis.table import csv, markdown, table
 from smallenough.analysis.wording import interval_share, p_value, points

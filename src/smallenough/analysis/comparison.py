@@ -2,17 +2,18 @@
 
 A pure function of the trials and the totals of the arms. Costs of CPU, memory and energy are the arms' own totals,
 which are measured; tokens and seconds of inference are the trials'. Infrastructure failures are counted apart and
-have no part in rates and means; a measure that was not taken is counted, and its trial left out of the mean. There
-is no verdict here, and no correction for several comparisons.
+have no part in rates and means; a measure that was not taken is counted, and its trial left out of the mean. The
+verdict is made of it elsewhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from smallenough.analysis.against import against
 from smallenough.analysis.evidence import (
     Against,
     ArmRow,
@@ -20,26 +21,15 @@ from smallenough.analysis.evidence import (
     Counts,
     Measure,
     PerSolved,
-    Prices,
     Totals,
 )
-from smallenough.analysis.frames import OUTCOMES, Frames, choose_baseline, pair, prepare
+from smallenough.analysis.frames import OUTCOMES, Frames, choose_baseline, prepare
 from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
+from smallenough.analysis.money import Prices
 from smallenough.analysis.notes import notes
-from smallenough.analysis.statistics import RESAMPLES, Proportion, mcnemar, paired_difference, proportion
+from smallenough.analysis.statistics import RESAMPLES, Proportion, clustered_proportion
 
-__all__ = ["ArmRow", "Comparison", "Prices", "compare"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """What holds for every arm of a comparison."""
-
-    baseline: str
-    prices: Prices | None
-    confidence: float
-    resamples: int
-    seed: int
+__all__ = ["ArmRow", "Comparison", "Prices", "compare", "compare_frames"]
 
 
 def compare(
@@ -48,6 +38,7 @@ def compare(
     baseline: str | None = None,
     prices: Prices | None = None,
     *,
+    attempts: pd.DataFrame | None = None,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -58,7 +49,8 @@ def compare(
         trials: one row a trial; see `frames` for the columns.
         arms: one row an arm of a session, in the order in which the arms shall appear.
         baseline: name of the arm that the others are compared with; None: the arm that is flagged so, else the first.
-        prices: what time and energy cost; None: no money is reported.
+        prices: what time, energy and hosted models cost; None: no money is reported.
+        attempts: one row an attempt, from which operations and money come; None: neither is told of trials.
         confidence: of every interval, between 0 and 1.
         resamples: of the bootstrap.
         seed: of the bootstrap; the same frames and seed give the same comparison.
@@ -67,31 +59,46 @@ def compare(
         UnknownName: no arm is called `baseline`; names the nearest.
         InputError: there is nothing to compare, or the frames are not as they should be.
     """
-    frames = prepare(trials, arms)
-    settings = _Settings(choose_baseline(frames, baseline), prices, confidence, resamples, seed)
-    rows = tuple(_row(frames, label, settings) for label in frames.labels)
-    return Comparison(rows, settings.baseline, notes(frames, rows, settings.baseline, prices), confidence, prices)
+    frames = prepare(trials, arms, attempts, prices)
+    return compare_frames(frames, baseline, prices, confidence=confidence, resamples=resamples, seed=seed)
 
 
-def _row(frames: Frames, label: str, settings: _Settings) -> ArmRow:
+def compare_frames(
+    frames: Frames,
+    baseline: str | None = None,
+    prices: Prices | None = None,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
+    """As `compare`, of frames that are prepared."""
+    base = choose_baseline(frames, baseline)
+    beside = against(frames, base, confidence=confidence, resamples=resamples, seed=seed)
+    rows = tuple(_row(frames, label, beside.get(label), prices, confidence) for label in frames.labels)
+    return Comparison(rows, base, notes(frames, rows, base, prices), confidence, prices)
+
+
+def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | None, confidence: float) -> ArmRow:
     trials = frames.trials[frames.trials["label"] == label]
     valid = trials[~trials["failed"]]
     counts = _counts(trials)
-    totals = _totals(frames, label, counts.trials, settings.prices)
+    totals = _totals(frames, label, trials, prices)
     return ArmRow(
         arm=label,
         session=str(frames.arms.at[label, "session"]),
         model=_word(trials, "model"),
         provider=_word(trials, "provider"),
         strategy=_word(trials, "strategy"),
-        baseline=label == settings.baseline,
+        baseline=beside is None,
         counts=counts,
-        solved_rate=_share(valid["solved"], settings.confidence),
-        first_attempt=_share(valid["first_attempt_solved"], settings.confidence),
-        against=None if label == settings.baseline else _against(frames, label, settings),
+        solved_rate=_share(valid, "solved", confidence),
+        first_attempt=_share(valid, "first_attempt_solved", confidence),
+        against=beside,
         measures={one.name: _measure(valid[one.name]) for one in TRIAL_MEASURES},
         totals=totals,
         per_solved=_per_solved(valid, counts.solved, totals),
+        costs=_costs(totals, counts.trials),
     )
 
 
@@ -100,14 +107,44 @@ def _counts(trials: pd.DataFrame) -> Counts:
     return Counts(trials=len(trials), tasks=len(trials[["suite", "task"]].drop_duplicates()), **ended)
 
 
-def _totals(frames: Frames, label: str, trials: int, prices: Prices | None) -> Totals:
+def _totals(frames: Frames, label: str, trials: pd.DataFrame, prices: Prices | None) -> Totals:
     found = {name: _known(frames.arms.at[label, name]) for name in ARM_MEASURES}
     cpu = found["cpu_seconds"]
     return Totals(
         **found,
-        cpu_seconds_per_trial=cpu / trials if cpu is not None and trials else None,
-        money=prices.cost(found["wall_seconds"], found["energy_joules"]) if prices else None,
+        cpu_seconds_per_trial=cpu / len(trials) if cpu is not None and len(trials) else None,
+        operations=_whole(trials["operations"]),
+        money=_money(trials, found, prices) if prices else None,
     )
+
+
+def _money(trials: pd.DataFrame, totals: Mapping[str, float | None], prices: Prices) -> float | None:
+    """What the arm cost: the machine by what was measured over the whole arm, hosted models by their tokens."""
+    models = set(trials["model"].dropna())
+    if not models & set(prices.tokens):
+        return prices.cost(totals["wall_seconds"], totals["energy_joules"])
+    return _whole(trials["money"])
+
+
+def _whole(values: pd.Series[float]) -> float | None:
+    """The sum, if every part is known."""
+    return float(values.sum()) if len(values) and not values.isna().any() else None
+
+
+def _costs(totals: Totals, trials: int) -> dict[str, float | None]:
+    """What a trial takes, by cost."""
+
+    def each(total: float | None) -> float | None:
+        return total / trials if total is not None and trials else None
+
+    return {
+        "memory": totals.peak_memory_bytes,
+        "seconds": each(totals.wall_seconds),
+        "cpu": totals.cpu_seconds_per_trial,
+        "energy": each(totals.energy_joules),
+        "money": each(totals.money),
+        "operations": each(totals.operations),
+    }
 
 
 def _per_solved(valid: pd.DataFrame, solved: int, totals: Totals) -> PerSolved:
@@ -130,40 +167,10 @@ def _ratio_per_solved(valid: pd.DataFrame, cost: pd.Series[float]) -> float | No
     return float(cost[both].sum()) / solved if solved else None
 
 
-def _against(frames: Frames, label: str, settings: _Settings) -> Against:
-    base = settings.baseline
-    pairs = pair(frames, label, base, "solved")
-    better, worse = pairs.discordant()
-    seconds = pair(frames, label, base, "latency_seconds")
-    memory = [_known(frames.arms.at[name, "peak_memory_bytes"]) for name in (label, base)]
-    return Against(
-        difference=paired_difference(
-            pairs.arm,
-            pairs.baseline,
-            pairs.tasks,
-            confidence=settings.confidence,
-            resamples=settings.resamples,
-            seed=settings.seed,
-        ),
-        better=better,
-        worse=worse,
-        mcnemar_p=mcnemar(better, worse) if len(pairs) else None,
-        faster=_saved(float(seconds.arm.sum()), float(seconds.baseline.sum())) if len(seconds) else None,
-        faster_pairs=len(seconds),
-        less_memory=_saved(*memory),
-    )
-
-
-def _saved(arm: float | None, baseline: float | None) -> float | None:
-    """The share of the baseline's cost that the arm saves; None where there is nothing to save from."""
-    if arm is None or baseline is None or baseline <= 0:
-        return None
-    return 1 - arm / baseline
-
-
-def _share(values: pd.Series[float], confidence: float) -> Proportion | None:
-    known = values.dropna()
-    return proportion(int(known.sum()), len(known), confidence)
+def _share(trials: pd.DataFrame, column: str, confidence: float) -> Proportion | None:
+    known = trials[trials[column].notna()]
+    tasks = np.asarray(known.groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64)
+    return clustered_proportion(known[column].to_numpy(dtype=np.float64), tasks, confidence)
 
 
 def _measure(values: pd.Series[float]) -> Measure:

@@ -7,58 +7,14 @@ never 0.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
-from smallenough.analysis.statistics import Difference, Proportion
-from smallenough.errors import InputError
-
-_JOULES_PER_KWH = 3.6e6
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a local machine costs. None: that part is not charged."""
-
-    per_kwh: float | None = None
-    """Money for a kilowatt-hour of the energy that was measured."""
-    per_machine_hour: float | None = None
-    """Money for an hour of wall time."""
-    currency: str = ""
-    """As it shall be shown (`EUR`)."""
-    as_of: str = ""
-    """The day of which they are; empty: not known."""
-
-    def __post_init__(self) -> None:
-        given = [price for price in (self.per_kwh, self.per_machine_hour) if price is not None]
-        if not given:
-            raise InputError("prices: give per_kwh, per_machine_hour or both")
-        if any(not math.isfinite(price) or price < 0 for price in given):
-            raise InputError(f"prices must be 0 or more, not {', '.join(map(str, given))}")
-
-    @property
-    def told(self) -> str:
-        """The prices in words."""
-        parts = ((self.per_kwh, "a kilowatt-hour"), (self.per_machine_hour, "an hour of the machine"))
-        said = " and ".join(
-            f"{price:g} {self.currency}".rstrip() + f" {what}" for price, what in parts if price is not None
-        )
-        return said + (f", as of {self.as_of}" if self.as_of else "")
-
-    def cost(self, wall_seconds: float | None, energy_joules: float | None) -> float | None:
-        """Money for so much time and energy; None where a part that is charged was not measured."""
-        parts = ((self.per_kwh, energy_joules, _JOULES_PER_KWH), (self.per_machine_hour, wall_seconds, 3600.0))
-        total = 0.0
-        for price, amount, unit in parts:
-            if price is None:
-                continue
-            if amount is None:
-                return None
-            total += price * amount / unit
-        return total
+from smallenough.analysis.costs import COSTS
+from smallenough.analysis.money import Prices
+from smallenough.analysis.statistics import Difference, Interval, OddsRatio, Proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +71,8 @@ class Totals:
     """Requests in flight at the same time."""
     idle_cpu_rate: float | None
     """CPU seconds a second that the model's server takes with nothing to do; contained in `cpu_seconds`."""
+    operations: float | None
+    """2 × parameters × tokens, read and written, of every attempt."""
     money: float | None
     """By the prices that were given."""
 
@@ -134,6 +92,23 @@ class PerSolved:
 
 
 @dataclass(frozen=True, slots=True)
+class CostDifference:
+    """What a trial of an arm takes of one cost beside the baseline, over common pairs."""
+
+    difference: Difference
+    """Of the mean trial, in the cost's unit."""
+    saved: float | None
+    """Share of the baseline's cost that is saved: 0.6 is 60% less; negative: more. None: the baseline took nothing."""
+    saved_interval: Interval | None
+    wilcoxon_p: float | None
+    """Of Wilcoxon's signed-rank test on the tasks' mean differences."""
+    wilcoxon_p_corrected: float | None
+    """By Holm's method over the arms."""
+    rank_biserial: float | None
+    """Effect size, from −1 (every task takes less) to 1 (every task takes more)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Against:
     """An arm beside the baseline."""
 
@@ -144,14 +119,27 @@ class Against:
     worse: int
     """Tasks that the arm solves less often than the baseline."""
     mcnemar_p: float | None
-    """Of McNemar's exact test on `better` and `worse`, not corrected for several comparisons."""
-    faster: float | None
-    """Share of the baseline's seconds of inference that is saved, over common pairs: 0.6 is 60% less time;
-    negative: slower."""
-    faster_pairs: int
-    """Pairs that `faster` stands on."""
+    """Of McNemar's exact test on `better` and `worse`."""
+    mcnemar_p_corrected: float | None
+    """By Holm's method over the arms."""
+    odds_ratio: OddsRatio | None
+    """Effect size: `better` by `worse`; None: no task tells the two apart."""
+    costs: Mapping[str, CostDifference | None]
+    """By the names of `COSTS`; None: no common pair in which it was measured."""
     less_memory: float | None
-    """Share of the baseline's peak memory that is saved; negative: more."""
+    """Share of the baseline's peak memory that is saved, of the whole arm; negative: more."""
+
+    @property
+    def faster(self) -> float | None:
+        """Share of the baseline's seconds of inference that is saved; negative: slower."""
+        seconds = self.costs["seconds"]
+        return seconds.saved if seconds else None
+
+    @property
+    def faster_pairs(self) -> int:
+        """Pairs that `faster` stands on."""
+        seconds = self.costs["seconds"]
+        return seconds.difference.pairs if seconds else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +164,8 @@ class ArmRow:
     """What a trial of the arm is like, by the names of `TRIAL_MEASURES`."""
     totals: Totals
     per_solved: PerSolved
+    costs: Mapping[str, float | None]
+    """What a trial takes, by the names of `COSTS`, from the arm's totals: what the verdict orders arms by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +237,25 @@ def _against_cells(against: Against | None) -> Iterator[_Cell]:
         ("better", "Int64"),
         ("worse", "Int64"),
         ("mcnemar_p", "Float64"),
-        ("faster", "Float64"),
-        ("faster_pairs", "Int64"),
+        ("mcnemar_p_corrected", "Float64"),
         ("less_memory", "Float64"),
     ):
         yield name, against and getattr(against, name), dtype
+    yield "odds_ratio", against and against.odds_ratio and against.odds_ratio.estimate, "Float64"
+    for cost in COSTS:
+        yield from _cost_cells(cost, against.costs[cost] if against else None)
+
+
+def _cost_cells(name: str, found: CostDifference | None) -> Iterator[_Cell]:
+    interval = found and found.difference.interval
+    saved = found and found.saved_interval
+    yield f"{name}_difference", found and found.difference.estimate, "Float64"
+    yield f"{name}_difference_low", interval and interval.low, "Float64"
+    yield f"{name}_difference_high", interval and interval.high, "Float64"
+    yield f"{name}_difference_pairs", found and found.difference.pairs, "Int64"
+    yield f"{name}_saved", found and found.saved, "Float64"
+    yield f"{name}_saved_low", saved and saved.low, "Float64"
+    yield f"{name}_saved_high", saved and saved.high, "Float64"
+    yield f"{name}_wilcoxon_p", found and found.wilcoxon_p, "Float64"
+    yield f"{name}_wilcoxon_p_corrected", found and found.wilcoxon_p_corrected, "Float64"
+    yield f"{name}_rank_biserial", found and found.rank_biserial, "Float64"

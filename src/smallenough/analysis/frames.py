@@ -7,16 +7,18 @@ came in, so that no result depends on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from smallenough.analysis.costs import COSTS, attempt_costs, trial_costs
 from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
 from smallenough.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
+    from smallenough.analysis.money import Prices
     from smallenough.analysis.statistics import Floats, Indices
 
 IDENTITY = ("session", "arm", "model", "provider", "strategy", "suite", "task", "repeat", "baseline", "outcome")
@@ -25,6 +27,17 @@ IDENTITY = ("session", "arm", "model", "provider", "strategy", "suite", "task", 
 SCORED = ("solved", "unsolved")
 FAILED = ("model_failed", "sandbox_failed", "scorer_failed")
 OUTCOMES = (*SCORED, "unscored", *FAILED)
+
+_MEASURED = tuple(dict.fromkeys([one.name for one in TRIAL_MEASURES] + [cost.column for cost in COSTS.values()]))
+"""Columns of `trials` that hold numbers."""
+
+_SHARED_BY = {
+    "wall_seconds": "latency_seconds",
+    "cpu_seconds": "cpu_seconds",
+    "energy_joules": "energy_joules",
+    "gpu_energy_joules": "energy_joules",
+}
+"""Totals of an arm, and the column of its trials by whose sums they are shared out."""
 
 _KEY = ["label", "suite", "task", "repeat"]
 
@@ -37,6 +50,8 @@ class Frames:
     """With `label`, the arm's name in this comparison; measures are float64 with NaN for 'not measured'."""
     arms: pd.DataFrame
     """One row an arm, by `label`; every measure is there."""
+    attempts: pd.DataFrame
+    """With `label`, and what each cost; without rows where attempts were not read."""
     labels: tuple[str, ...]
     """The arms that are compared, in the order of `arms`."""
     ambiguous: tuple[str, ...]
@@ -66,8 +81,19 @@ class Pairs:
         return int((sums > 0).sum()), int((sums < 0).sum())
 
 
-def prepare(trials: pd.DataFrame, arms: pd.DataFrame) -> Frames:
-    """Checks both frames and gives every arm the name that it has in a comparison.
+def prepare(
+    trials: pd.DataFrame,
+    arms: pd.DataFrame,
+    attempts: pd.DataFrame | None = None,
+    prices: Prices | None = None,
+) -> Frames:
+    """Checks the frames, gives every arm the name that it has in a comparison, and reckons what each trial cost.
+
+    Args:
+        trials: one row a trial.
+        arms: one row an arm of a session.
+        attempts: one row an attempt; None: operations and money of trials are not known.
+        prices: what is charged; None: money is not known.
 
     Raises:
         InputError: there are no trials, a column or a value is missing, a trial or an arm is there twice, or what is
@@ -86,12 +112,46 @@ def prepare(trials: pd.DataFrame, arms: pd.DataFrame) -> Frames:
         f"{arm} @ {session}" if arm in ambiguous else arm
         for session, arm in zip(known["session"], known["arm"], strict=True)
     ]
+    costed = attempt_costs(pd.DataFrame() if attempts is None else attempts, known, prices)
     return Frames(
-        trials=_checked_trials(trials, known),
+        trials=_checked_trials(trial_costs(trials, costed), known),
+        attempts=costed.merge(known[["session", "arm", "label"]], on=["session", "arm"]) if len(costed) else costed,
         arms=_numbers(known.set_index("label"), ARM_MEASURES, "arms"),
         labels=tuple(known["label"]),
         ambiguous=tuple(sorted(ambiguous)),
     )
+
+
+def common_tasks(frames: Frames) -> Frames:
+    """What every arm tried: the same tasks of the same suite, the same repeats.
+
+    Of an arm that tried more, the totals become the shares of the tasks that stay; its peaks are the whole arm's.
+
+    Raises:
+        InputError: there is nothing that every arm tried.
+    """
+    key = _KEY[1:]
+    tried = frames.trials.groupby(key, observed=True)["label"].nunique()
+    shared = tried.index[tried == len(frames.labels)]
+    if not len(shared):
+        raise InputError("no task was tried by every arm; compare arms of one suite, or name fewer sessions")
+    kept = [
+        frame[pd.MultiIndex.from_frame(frame[key]).isin(shared)].reset_index(drop=True) if len(frame) else frame
+        for frame in (frames.trials, frames.attempts)
+    ]
+    return replace(frames, trials=kept[0], attempts=kept[1], arms=_shares(frames, kept[0]))
+
+
+def _shares(frames: Frames, kept: pd.DataFrame) -> pd.DataFrame:
+    """The arms with the totals of the trials that are kept: each total by the share that their trials took of it."""
+    arms = frames.arms.copy()
+    for total, share in _SHARED_BY.items():
+        all_trials, some = (frame.groupby("label", observed=True)[share].sum() for frame in (frames.trials, kept))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            arms[total] = (
+                arms[total] * np.where(some == all_trials, 1.0, some / all_trials)[some.index.get_indexer(arms.index)]
+            )
+    return arms
 
 
 def choose_baseline(frames: Frames, wanted: str | None) -> str:
@@ -189,7 +249,7 @@ def _checked_trials(trials: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     )
     found["baseline"] = found["baseline"].astype("boolean").fillna(False).astype(bool)
     found["failed"] = found["outcome"].isin(FAILED)
-    found = _numbers(found, ("solved", "first_attempt_solved", *(one.name for one in TRIAL_MEASURES)), "trials")
+    found = _numbers(found, ("solved", "first_attempt_solved", *_MEASURED), "trials")
     twice = found.duplicated(_KEY)
     if twice.any():
         row = found[twice].iloc[0]

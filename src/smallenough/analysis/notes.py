@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from smallenough.analysis.evidence import ArmRow, Counts, Prices
+from smallenough.analysis.evidence import ArmRow, Counts
 from smallenough.analysis.frames import Frames, flagged_baselines
 from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
+from smallenough.analysis.money import Prices
+from smallenough.analysis.wording import listed
 
 _IDLE_SHARE = 0.1
 """Share of an arm's CPU seconds from which the server's idle use is worth a word."""
@@ -34,10 +36,10 @@ def _on_arms(frames: Frames, rows: Sequence[ArmRow], baseline: str) -> Iterator[
         yield f"There is only one arm, {rows[0].arm!r}: nothing to compare it with."
     flagged = flagged_baselines(frames)
     if len(flagged) > 1:
-        yield f"Several arms are marked as baseline ({_listed(flagged)}); compared with {baseline!r}."
+        yield f"Several arms are marked as baseline ({listed(flagged)}); compared with {baseline!r}."
     if frames.ambiguous:
         yield (
-            f"Several sessions have an arm called {_listed(frames.ambiguous)}; each is an arm of its own here,"
+            f"Several sessions have an arm called {listed(frames.ambiguous)}; each is an arm of its own here,"
             " with its session in its name."
         )
 
@@ -49,10 +51,10 @@ def _on_sessions(frames: Frames) -> Iterator[str]:
             if sessions:
                 what = "is still running" if status == "running" else f"was {status}" if status != "failed" else status
                 several = "Sessions" if len(sessions) > 1 else "Session"
-                yield f"{several} {_listed(sessions)} {what}: some trials are missing."
+                yield f"{several} {listed(sessions)} {what}: some trials are missing."
     suites = sorted(set(frames.trials["suite"].dropna()))
     if len(suites) > 1:
-        yield f"Trials are of several suites ({_listed(suites)}); only the same task of the same suite is paired."
+        yield f"Trials are of several suites ({listed(suites)}); only the same task of the same suite is paired."
 
 
 def _on_pairs(rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
@@ -73,11 +75,12 @@ def _on_pairs(rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
     if uneven:
         yield (
             f"Differences are over the scored trials that an arm has in common with {baseline!r}, which has"
-            f" {scored[baseline]}: {', '.join(uneven)}. Rates and means are over all of an arm's own."
+            f" {scored[baseline]}: {', '.join(uneven)}. Rates and means are over all of an arm's own; `--common` takes"
+            " only what every arm tried."
         )
     if flat:
         yield (
-            f"{_listed(flat)}: the difference to {baseline!r} is the same on every task, so that resampling shows no"
+            f"{listed(flat)}: the difference to {baseline!r} is the same on every task, so that resampling shows no"
             " spread and there is no interval."
         )
 
@@ -112,10 +115,7 @@ def _on_repeats(frames: Frames) -> Iterator[str]:
     repeats = frames.trials.groupby(["label", "suite", "task"], observed=True)["repeat"].size()
     if repeats.max() == 1:
         return
-    yield (
-        "Tasks were repeated: differences and McNemar's test treat a task as one unit, but the interval of a rate takes"
-        " every trial as independent, and is too narrow where repeats agree."
-    )
+    yield "Tasks were repeated: a task is one unit in every interval and test, however often it was tried."
     if repeats.nunique() > 1:
         yield "Not every task was repeated as often by every arm: only repeats that both arms have are paired."
 
@@ -137,23 +137,23 @@ def _on_timing(frames: Frames) -> Iterator[str]:
 def _on_totals(frames: Frames, rows: Sequence[ArmRow], prices: Prices | None) -> Iterator[str]:
     unmeasured = [label for label in frames.labels if frames.arms.loc[label, list(ARM_MEASURES)].isna().all()]
     if unmeasured:
-        yield f"Nothing was measured over the whole arm for {_listed(unmeasured)}: no CPU, memory or energy."
+        yield f"Nothing was measured over the whole arm for {listed(unmeasured)}: no CPU, memory or energy."
     if "energy_provenance" in frames.arms.columns:
         estimated = list(frames.arms.index[frames.arms["energy_provenance"] == "estimated"])
         if estimated:
-            yield f"Energy of {_listed(estimated)} is estimated, not measured."
+            yield f"Energy of {listed(estimated)} is estimated, not measured."
     if "killed_parts" in frames.arms.columns:
         killed = list(frames.arms.index[frames.arms["killed_parts"] > 0])
         if killed:
             yield (
-                f"{_listed(killed)}: killed, and resumed; CPU, memory, energy and time count up to the last sample"
+                f"{listed(killed)}: killed, and resumed; CPU, memory, energy and time count up to the last sample"
                 " before each kill."
             )
     if prices:
         yield f"Money is {prices.told}."
     without = [row.arm for row in rows if row.totals.money is None and row.counts.trials]
     if prices and without:
-        yield f"No money is reported for {_listed(without)}: what is charged for was not measured."
+        yield f"No money is reported for {listed(without)}: what is charged for was not measured."
 
 
 def _on_missing(rows: Sequence[ArmRow]) -> Iterator[str]:
@@ -167,7 +167,3 @@ def _on_missing(rows: Sequence[ArmRow]) -> Iterator[str]:
                 gaps.append(f"{told.title} in {measure.measured} of {due}")
         if gaps:
             yield f"Not every trial of {row.arm!r} has every measure: {', '.join(gaps)}. Means are over those."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from smallenough.analysis.statistics import Difference, Proportion
 from smallenough.wording import NOTHING, number, percent, signed
 
@@ -38,3 +40,8 @@ def _points(value: float) -> str:
     if round(100 * value) == 0:
         return number(float(f"{100 * value:.1g}"))
     return signed(f"{100 * value:.0f}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as they are told one after the other: `'a', 'b'`."""
+    return ", ".join(repr(name) for name in names)

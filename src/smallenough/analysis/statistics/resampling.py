@@ -188,7 +188,7 @@ def summed(table: Floats, codes: Indices) -> Floats:
 
 def _ratios(above: Floats, below: Floats) -> Floats:
     """Quotients; NaN for nothing over nothing, infinite for something over nothing."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.asarray(above / below, dtype=np.float64)
 
 

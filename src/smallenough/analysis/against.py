@@ -1,0 +1,172 @@
+"""Every arm beside the baseline: what it solves and what it takes, paired by suite, task and repeat.
+
+All intervals come from the same resamples of the tasks, so that arms and measures can be read side by side. Tests of
+several arms are corrected by Holm's method, for each measure on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smallenough.analysis.costs import COSTS
+from smallenough.analysis.evidence import Against, CostDifference
+from smallenough.analysis.frames import Frames, Pairs
+from smallenough.analysis.statistics import (
+    Difference,
+    Floats,
+    Indices,
+    Interval,
+    holm,
+    matched_odds_ratio,
+    mcnemar,
+    rank_biserial,
+    ratio_intervals,
+    wilcoxon,
+)
+from smallenough.analysis.statistics.resampling import cluster_totals
+
+_KEY = ["suite", "task", "repeat"]
+_SOLVED = "solved"
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One measure of one arm beside the baseline."""
+
+    pairs: Pairs
+    difference: Difference | None
+    saved: float | None
+    saved_interval: Interval | None
+
+
+def against(frames: Frames, baseline: str, *, confidence: float, resamples: int, seed: int) -> Mapping[str, Against]:
+    """Each arm but the baseline beside it, by label.
+
+    Args:
+        frames: as `prepare` gives them.
+        baseline: the label of the arm to compare with.
+        confidence: of every interval.
+        resamples: of the bootstrap over tasks.
+        seed: of the bootstrap.
+    """
+    labels = [label for label in frames.labels if label != baseline]
+    if not labels:
+        return {}
+    columns = {_SOLVED: _SOLVED, **{cost.name: cost.column for cost in COSTS.values()}}
+    cells = [(label, name) for name in columns for label in labels]
+    left, right, tasks = _table(frames, baseline, [(label, columns[name]) for label, name in cells])
+    sides = dict(zip(cells, _sides(left, right, tasks, confidence, resamples, seed), strict=True))
+    costs = {name: _cost_differences([sides[label, name] for label in labels]) for name in COSTS}
+    memory = frames.arms["peak_memory_bytes"]
+    return {
+        label: Against(
+            **_solved(sides[label, _SOLVED], corrected),
+            costs={name: found[place] for name, found in costs.items()},
+            less_memory=_saved(memory[label], memory[baseline]),
+        )
+        for place, (label, corrected) in enumerate(
+            zip(labels, holm([_mcnemar(sides[label, _SOLVED]) for label in labels]), strict=True)
+        )
+    }
+
+
+def _mcnemar(side: _Side) -> float | None:
+    return mcnemar(*side.pairs.discordant()) if len(side.pairs) else None
+
+
+def _solved(side: _Side, corrected: float | None) -> dict[str, Any]:
+    """What `Against` says of what was solved."""
+    better, worse = side.pairs.discordant()
+    return {
+        "difference": side.difference,
+        "better": better,
+        "worse": worse,
+        "mcnemar_p": _mcnemar(side),
+        "mcnemar_p_corrected": corrected,
+        "odds_ratio": matched_odds_ratio(better, worse) if len(side.pairs) else None,
+    }
+
+
+def _table(frames: Frames, baseline: str, cells: Sequence[tuple[str, str]]) -> tuple[Floats, Floats, Indices]:
+    """The values of arms and of the baseline, a row for each repeat of a task, a column for each arm and measure.
+
+    NaN stands on both sides where one of them was not measured, or ended in an infrastructure failure.
+    """
+    usable = frames.trials[~frames.trials["failed"]]
+    by_measure = {
+        column: usable.pivot(index=_KEY, columns="label", values=column) for column in {column for _, column in cells}
+    }
+    index = next(iter(by_measure.values())).index if by_measure else pd.MultiIndex.from_arrays([[], [], []])
+
+    def values(label: str, column: str) -> Floats:
+        found = by_measure[column]
+        return found[label].to_numpy(dtype=np.float64) if label in found.columns else np.full(len(index), np.nan)
+
+    left = np.column_stack([values(label, column) for label, column in cells])
+    right = np.column_stack([values(baseline, column) for _, column in cells])
+    gap = np.isnan(left) | np.isnan(right)
+    tasks = np.asarray(index.to_frame(index=False).groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64)
+    return np.where(gap, np.nan, left), np.where(gap, np.nan, right), tasks
+
+
+def _sides(left: Floats, right: Floats, tasks: Indices, confidence: float, resamples: int, seed: int) -> list[_Side]:
+    """Differences and shares saved, column by column, with intervals from the same resamples."""
+    if not len(left):
+        return [_Side(Pairs(left[:, 0], left[:, 0], tasks), None, None, None) for _ in range(left.shape[1])]
+    sums, counts = cluster_totals(left - right, tasks)
+    arm, base = cluster_totals(left, tasks)[0], cluster_totals(right, tasks)[0]
+    both = ratio_intervals(
+        np.hstack([sums, arm]),
+        np.hstack([counts, base]),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )
+    differences, ratios = both[: left.shape[1]], both[left.shape[1] :]
+    return [
+        _side(left[:, column], right[:, column], tasks, differences[column], ratios[column])
+        for column in range(left.shape[1])
+    ]
+
+
+def _side(arm: Floats, base: Floats, tasks: Indices, interval: Interval | None, ratio: Interval | None) -> _Side:
+    known = ~np.isnan(arm)
+    pairs = Pairs(arm[known], base[known], tasks[known])
+    if not len(pairs):
+        return _Side(pairs, None, None, None)
+    means = float(pairs.arm.mean()), float(pairs.baseline.mean())
+    difference = Difference(
+        *means, float(np.mean(pairs.arm - pairs.baseline)), interval, len(pairs), len(np.unique(pairs.tasks))
+    )
+    saved = _saved(means[0], means[1])
+    turned = Interval(1 - ratio.high, 1 - ratio.low, ratio.confidence) if ratio and saved is not None else None
+    return _Side(pairs, difference, saved, turned)
+
+
+def _cost_differences(sides: Sequence[_Side]) -> list[CostDifference | None]:
+    """One cost of each arm beside the baseline's, Wilcoxon's test corrected over the arms."""
+    off = [side.pairs.arm - side.pairs.baseline for side in sides]
+    tests = [wilcoxon(values, side.pairs.tasks) for values, side in zip(off, sides, strict=True)]
+    return [
+        CostDifference(
+            difference=side.difference,
+            saved=side.saved,
+            saved_interval=side.saved_interval,
+            wilcoxon_p=p,
+            wilcoxon_p_corrected=corrected,
+            rank_biserial=rank_biserial(values, side.pairs.tasks),
+        )
+        if side.difference
+        else None
+        for side, values, p, corrected in zip(sides, off, tests, holm(tests), strict=True)
+    ]
+
+
+def _saved(arm: float, baseline: float) -> float | None:
+    """The share of the baseline's cost that the arm saves; None where there is nothing to save from."""
+    return 1 - float(arm) / float(baseline) if baseline > 0 and not np.isnan(arm) else None
