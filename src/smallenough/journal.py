@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -89,9 +90,25 @@ class Journal:
         try:
             (folder / _SAMPLES).mkdir(parents=True)
             (folder / _SUITE).write_bytes(_suite_adapter().dump_json(suite))
+            return cls(folder)
         except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
             raise JournalError(f"{folder}: {error.strerror or error}") from error
-        return cls(folder)
+        except JournalError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def begin(self, event: SessionStarted) -> None:
+        """Writes the first event. A session that can't begin leaves nothing behind.
+
+        Raises:
+            JournalError: the disk is full or can't be written.
+        """
+        try:
+            self.append(event)
+        except JournalError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def append(self, event: Event) -> None:
         """Writes `event`, and returns when it is on the disk.

@@ -204,7 +204,7 @@ def test_run_tells_at_its_end_of_sessions_older_than_they_shall_be_kept(
 def test_an_age_that_is_none_is_told_with_its_place(
     age: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    (tmp_path / "e.yaml").write_text(f"models: [tiny]\ntracking:\n  keep_sessions: {json.dumps(age)}")
+    (tmp_path / "e.yaml").write_text(f"models: [{{name: tiny}}]\ntracking:\n  keep_sessions: {json.dumps(age)}")
     done = call(capsys, "config", "check", tmp_path / "e.yaml")
     assert (done.code, "line 3: tracking.keep_sessions: " in done.err, "as in 30d" in done.err) == (2, True, True)
     done = call(capsys, "sessions", "archive", "--older-than", age, "--store", tmp_path)

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shlex
 import sqlite3
 import subprocess
@@ -20,12 +21,12 @@ import pytest
 
 from smallenough import journal
 from smallenough.events import ArmFinished, AttemptFinished, TrialFinished
-from smallenough.sessions import experiment
+from smallenough.sessions import experiment, upkeep
 from smallenough.tracking import writer
 from smallenough.tracking.behind import WriterState, left
 from smallenough.tracking.store import Store, connect
 from tests import replayed
-from tests.full_disk import on_small_disk
+from tests.full_disk import fill, make_room, on_small_disk
 from tests.servers.faulty import Answer, FaultyServer, Model
 from tests.servers.own_mlflow import OwnMlflow
 from tests.servers.own_ollama import OwnOllama
@@ -70,6 +71,94 @@ def test_a_full_disk_is_told_and_the_session_goes_on_when_there_is_room(tmp_path
     assert "go on with it: smallenough resume 20" in done.stderr
     (session,) = json.loads(rest)
     assert (session["status"], session["done"], session["left_bytes"]) == ("completed", 60, 0)
+
+
+def told(*command: object) -> str:
+    """The shell's words for: run it, and tell what it said and how it ended."""
+    return f"{shlex.join([*SMALLENOUGH, *map(str, command)])} 2>&1; echo $?"
+
+
+def listed(*folders: Path) -> str:
+    """The shell's words for: list all that lies in these folders."""
+    return f"find {shlex.join(map(str, folders))} -type f | sort"
+
+
+@pytest.fixture(scope="module")
+def one_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of some hundred kilobytes, in a store's folder."""
+    store = Store.resolve(folder=tmp_path_factory.mktemp("full") / "mlruns")
+    assert experiment.run(replayed.prepared(40, concurrency=3), store).writer.wait(GUARD) == 0
+    return store.journals
+
+
+@pytest.mark.parametrize("left_over", [0, 4, 12])
+@pytest.mark.parametrize("verb", ["archive", "restore"])
+def test_putting_a_session_away_or_back_on_a_full_disk_loses_nothing(
+    verb: str, left_over: int, one_session: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    store, (session,) = disk / "mlruns", [path.name for path in one_session.iterdir()]
+    away = told("sessions", "archive", session, "--yes", "--store", store)
+    back = told("sessions", "restore", session, "--store", store)
+    before, command = ("true", away) if verb == "archive" else (f"({away}) > {tmp_path}/said", back)
+    lines = (
+        f"mkdir {store} && cp -r {one_session} {store}/journal && mkdir {store}/archive",
+        f"{before}; {listed(store)} > {tmp_path}/before",
+        fill(disk, left_over),
+        f"({command}) > {tmp_path}/full; {listed(store)} > {tmp_path}/after",
+        make_room(disk),
+        f"({command}) > {tmp_path}/room; {listed(store)} > {tmp_path}/end",
+        f"({away}) > {tmp_path}/said; cp -r {store} {tmp_path}/kept",
+    )
+    on_small_disk(disk, 4000, ["sh", "-c", "; ".join(lines)], dict(os.environ))
+    words, code = (tmp_path / "full").read_text().strip().rsplit("\n", 1)
+    assert code == "3", words
+    assert f"{store}/" in words
+    assert "No space left on device; nothing was lost: make room there, and give the same command again" in words
+    assert (tmp_path / "after").read_text() == (tmp_path / "before").read_text(), "nothing lost, nothing half-there"
+    assert (tmp_path / "room").read_text().endswith("\n0\n")
+    where = "archive" if verb == "archive" else "journal"
+    lie = {Path(line).relative_to(store).parts[0] for line in (tmp_path / "end").read_text().split()}
+    assert lie == {where}
+    kept = Store.local(tmp_path / "kept")
+    folder = upkeep.restore(kept, session)
+    assert list(journal.read(folder)) == list(journal.read(one_session / session))
+
+
+def test_a_search_on_a_full_disk_goes_on_where_it_was_when_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    store, room = disk / "mlruns", (0, 300)
+    (tmp_path / "e.yaml").write_text(
+        "models: [{name: tiny}]\nsuite: {limit: 3}\nsearch: {space: {temperature: [0.0, 0.3, 0.6]}, candidates: 2}"
+    )
+    with FaultyServer(lambda _: Answer("I can't."), models={"tiny:latest": Model()}) as server:
+        given = ["search", "--config", tmp_path / "e.yaml", "--url", server.url, "--store", store, "--no-compare"]
+        search = told(*given)
+        first = f"sed 's/candidates: 2/candidates: 1/' {tmp_path}/e.yaml > {tmp_path}/first.yaml; "
+        first += search.replace("e.yaml", "first.yaml")
+        lines = [f"({first}) > {tmp_path}/first", f"cat {store}/search/*.jsonl > {tmp_path}/book"]
+        for left_over in room:
+            lines += [fill(disk, left_over), f"({search}) > {tmp_path}/full-{left_over}"]
+            lines += [f"{listed(store / 'search')} > {tmp_path}/search-{left_over}", make_room(disk)]
+        lines += [f"({search}) > {tmp_path}/room", f"cp -r {store} {tmp_path}/kept"]
+        done = on_small_disk(disk, 60_000, ["sh", "-c", "; ".join(lines)], dict(os.environ))
+    assert (tmp_path / "first").read_text().endswith("\n0\n"), done.stderr
+    for left_over in room:
+        words, code = (tmp_path / f"full-{left_over}").read_text().strip().rsplit("\n", 1)
+        assert code in ("0", "3"), words
+        if code == "3":
+            assert f"{store}/" in words
+            assert "No space left on device" in words
+            assert "same command" in words
+        assert not re.search(r"\.new$", (tmp_path / f"search-{left_over}").read_text(), re.MULTILINE)
+    assert (tmp_path / f"full-{room[0]}").read_text().endswith("\n3\n")
+    assert (tmp_path / "room").read_text().endswith("\n0\n")
+    (book,) = (tmp_path / "kept" / "search").glob("*.jsonl")
+    assert book.read_text().startswith((tmp_path / "book").read_text()), "what was tried is not tried again"
+    assert len(book.read_text().splitlines()) == 2
+    assert journal.damaged(tmp_path / "kept" / "journal") == {}, "nothing half-there"
 
 
 def test_a_locked_store_delays_nothing_and_loses_nothing(undisturbed: dict[str, Any], fresh_store: Path) -> None:

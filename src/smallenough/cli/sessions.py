@@ -125,12 +125,13 @@ def archive(
     found = open_store(store, tracking_uri)
     chosen = upkeep.choose(found, names, None if older_than is None else upkeep.age(older_than))
     _confirm(chosen, "archive the journals of", "", yes=yes)
-    files = [upkeep.archive(found, one) for one in chosen]
+    told = []
+    for one in chosen:
+        told.append({"session": one.session, "file": upkeep.archive(found, one)})
+        if not as_json:
+            click.echo(f"{one.session}: {told[-1]['file']}")
     if as_json:
-        print_json([{"session": one.session, "file": file} for one, file in zip(chosen, files, strict=True)])
-        return 0
-    for one, file in zip(chosen, files, strict=True):
-        click.echo(f"{one.session}: {file}")
+        print_json(told)
     return 0
 
 
@@ -177,16 +178,15 @@ def remove(
     found = open_store(store, tracking_uri)
     chosen = upkeep.choose(found, names, None if older_than is None else upkeep.age(older_than))
     _confirm(chosen, "remove", ", and their runs in MLflow", yes=yes)
-    told: list[tuple[str, int]] = []
+    told = []
     with Progress(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty()) as progress:
         for one in chosen:
             shown = partial(_shown, progress, progress.add_task(one.session, total=None))
-            told.append((one.session, upkeep.remove(found, one, shown)))
+            told.append({"session": one.session, "runs": (runs := upkeep.remove(found, one, shown))})
+            if not as_json:
+                click.echo(f"{one.session}: removed, with {counted(runs, 'run')} in MLflow")
     if as_json:
-        print_json([{"session": session, "runs": runs} for session, runs in told])
-        return 0
-    for session, runs in told:
-        click.echo(f"{session}: removed, with {counted(runs, 'run')} in MLflow")
+        print_json(told)
     return 0
 
 

@@ -90,7 +90,7 @@ def run(
     with interruptible(say) as control:
         session = journal.new_id(store.journals)
         with Journal.create(store.journals, session, prepared.suite) as book:
-            book.append(SessionStarted(session, prepared.plan, _circumstances(prepared, say), now()))
+            book.begin(SessionStarted(session, prepared.plan, _circumstances(prepared, say), now()))
             book.append(ReferencesTimed(references, now()))
             process = start_writer(book.folder, store)
             status, failed = _carry_out(prepared, book, Progress(references=references), control, observe)

@@ -138,7 +138,7 @@ class Search:
     def _tried(self, values: Mapping[str, Json], begin: Begin) -> SessionResult:
         settings = replace(self.settings, experiment=f"{self.settings.experiment}-search")
         prepared = prepare(self.suite, [self.candidate(values)], settings)
-        with closing(prepared), begin(prepared.plan) as watching:
+        with closing(prepared), begin(prepared.plan) as watching, _again():
             result = experiment.run(prepared, self.store, watching.observe, watching.say)
         result.writer.wait()  # so that it takes no time from the next one
         if result.status == "interrupted":
@@ -247,11 +247,26 @@ class _Book:
     def append(self, one: Mapping[str, Any]) -> None:
         whole = b"".join(json.dumps(line).encode() + b"\n" for line in [*self.read(), one])
         fresh = self._path.with_suffix(".new")
-        try:
-            fresh.write_bytes(whole)
-            fresh.replace(self._path)
-        except OSError as error:
-            raise JournalError(f"{self._path}: {error.strerror or error}") from error
+        with _again():
+            try:
+                fresh.write_bytes(whole)
+                fresh.replace(self._path)
+            except OSError as error:
+                raise JournalError(f"{self._path}: {error.strerror or error}") from error
+            finally:
+                fresh.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _again() -> Iterator[None]:
+    """Says how a search goes on that a full disk broke off: not with the session of the candidate, as others do."""
+    try:
+        yield
+    except JournalError as error:
+        first = error.__cause__ if isinstance(error.__cause__, JournalError) else error
+        raise JournalError(
+            f"{first}; nothing that was tried is lost: mend that, and give the same command again"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -266,7 +281,8 @@ def _kept_in(path: Path) -> Iterator[_Book]:
     except portalocker.LockException as error:
         raise InputError("another process is at this very search; wait for it, or end it") from error
     except OSError as error:
-        raise JournalError(f"{error.filename or path}: {error.strerror or error}") from error
+        with _again():
+            raise JournalError(f"{error.filename or path}: {error.strerror or error}") from error
     try:
         yield _Book(path)
     finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import gzip
 import os
 import shlex
 import shutil
@@ -114,15 +116,14 @@ def archive(store: Store, session: SessionSummary) -> Path:
     partly = target.with_suffix(".part")
     if target.exists():
         raise InputError(f"{target} is there already; move it away first")
-    with _errors(), _alone(session.folder):
+    with _errors(target), _alone(session.folder):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with partly.open("wb") as whole:
-                with tarfile.open(fileobj=whole, mode="w:gz") as file:
-                    file.add(session.folder, session.session)
-                whole.flush()
-                os.fsync(whole.fileno())
+            with partly.open("wb") as whole, tarfile.open(fileobj=whole, mode="w:gz") as file:
+                file.add(session.folder, session.session)
+            _on_disk(partly)
             partly.replace(target)
+            _on_disk(target.parent)
         finally:
             partly.unlink(missing_ok=True)
         shutil.rmtree(session.folder)
@@ -145,13 +146,17 @@ def restore(store: Store, name: str) -> Path:
     source, folder = archive_folder(store) / f"{name}{_SUFFIX}", store.journals / name
     if folder.exists():
         raise InputError(f"{folder} is there already; move it away first")
-    staging = folder.with_name(f"{name}.restoring")
-    with _errors():
+    staging = source.with_name(f"{name}.restoring")
+    with _errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
         try:
             with tarfile.open(source) as file:
                 file.extractall(staging, **_CAREFUL)
+            for path in [*staging.rglob("*"), staging]:
+                _on_disk(path)
             (staging / name).rename(folder)
+            _on_disk(folder.parent)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         source.unlink()
@@ -174,7 +179,7 @@ def remove(store: Store, session: SessionSummary, on_run: Callable[[int, int], N
         TrackingError: the store can't be written; the journal is kept.
         JournalError: the journal can't be removed, or is being written to MLflow.
     """
-    with _errors(), _alone(session.folder):
+    with _errors(session.folder), _alone(session.folder):
         removed = remove_runs(own_store(session.folder, store), session.session, on_run)
         shutil.rmtree(session.folder)
     return removed
@@ -187,9 +192,23 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def _on_disk(path: Path) -> None:
+    """Returns when what was written to a file, or into a folder, is on the disk, so that the other copy can go."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextlib.contextmanager
-def _errors() -> Iterator[None]:
+def _errors(place: Path) -> Iterator[None]:
+    """Words for what goes wrong at, or on the way to, `place`."""
     try:
         yield
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise JournalError(f"{getattr(error, 'filename', None) or 'archive'}: {error}") from error
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise JournalError(f"{place} is damaged: {error}; take it from a backup") from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "; nothing was lost: make room there, and give the same command again" if full else ""
+        raise JournalError(f"{error.filename or place}: {error.strerror or error}{mend}") from error
