@@ -26,7 +26,9 @@ from smallenough.models.replay import ReplayClient
 from smallenough.prompts import Prompts
 from smallenough.records import Arm, Ask, Completion, ModelInfo, Request, Suite, Task, Test
 from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
-from smallenough.sessions.prepare import Prepared, Settings, Wish, lay_down, make_strategy
+from smallenough.sessions.named import make_strategy
+from smallenough.sessions.prepare import Prepared, lay_down
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.mbpp import VARIABLE, MbppSource
 from smallenough.tracking.store import Store

@@ -36,7 +36,8 @@ from smallenough import journal
 from smallenough.events import Event
 from smallenough.records import Suite
 from smallenough.sessions import experiment
-from smallenough.sessions.prepare import Settings, prepare
+from smallenough.sessions.prepare import prepare
+from smallenough.sessions.settings import Settings
 from smallenough.tracking import behind, writer
 from smallenough.tracking import store as stores
 from smallenough.tracking.store import Store

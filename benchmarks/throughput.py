@@ -33,8 +33,9 @@ from benchmarks import common
 from smallenough.events import Event
 from smallenough.records import Suite, Task
 from smallenough.sessions import experiment
-from smallenough.sessions.prepare import Settings, prepare
+from smallenough.sessions.prepare import prepare
 from smallenough.sessions.references import reference_seconds
+from smallenough.sessions.settings import Settings
 from smallenough.tracking.behind import WriterState
 from smallenough.tracking.store import Store
 

@@ -17,7 +17,9 @@ from smallenough.prompts import Prompts
 from smallenough.records import Arm, Completion, ModelInfo, Request, Suite, Task, Test
 from smallenough.sandboxes.bubblewrap import BubblewrapSandbox
 from smallenough.sessions import experiment
-from smallenough.sessions.prepare import Prepared, Settings, lay_down, make_strategy
+from smallenough.sessions.named import make_strategy
+from smallenough.sessions.prepare import Prepared, lay_down
+from smallenough.sessions.settings import Settings
 from smallenough.tracking.store import Store
 
 ARMS = (

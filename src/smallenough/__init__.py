@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from smallenough.api import ExperimentRunner
     from smallenough.metrics import MetricsCollector
     from smallenough.records import Sampling
-    from smallenough.sessions.prepare import Settings, Wish
+    from smallenough.sessions.settings import Settings, Wish
 
 __version__ = "0.1.0"
 
@@ -18,8 +18,8 @@ _HOMES = {
     "ExperimentRunner": "api",
     "MetricsCollector": "metrics",
     "Sampling": "records",
-    "Settings": "sessions.prepare",
-    "Wish": "sessions.prepare",
+    "Settings": "sessions.settings",
+    "Wish": "sessions.settings",
 }
 
 

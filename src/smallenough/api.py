@@ -27,7 +27,8 @@ from smallenough.sessions import experiment
 from smallenough.sessions.compare import Compared, compare_sessions
 from smallenough.sessions.experiment import SessionResult
 from smallenough.sessions.places import store_in_force
-from smallenough.sessions.prepare import Settings, Wish, prepare
+from smallenough.sessions.prepare import prepare
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.sessions.suites import open_suite
 from smallenough.tasks.select import select
 from smallenough.tracking import reader

@@ -14,7 +14,8 @@ from smallenough.models.huggingface import HuggingFaceClient
 from smallenough.protocols import OnToken
 from smallenough.records import Completion, Request, Sampling, replace
 from smallenough.sessions import experiment
-from smallenough.sessions.prepare import Settings, Wish, prepare
+from smallenough.sessions.prepare import prepare
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tracking.store import Store
 

@@ -11,7 +11,8 @@ import pytest
 
 from smallenough.errors import InputError
 from smallenough.records import Json, Sampling, SizeClass, replace
-from smallenough.sessions.prepare import Prepared, Settings, Wish, prepare
+from smallenough.sessions.prepare import Prepared, prepare
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.tasks.basics import BasicsSource
 
 SUITE = BasicsSource().load()

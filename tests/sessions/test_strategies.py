@@ -30,7 +30,9 @@ from smallenough.runner.work import Bench
 from smallenough.sandboxes.subprocess import SubprocessSandbox
 from smallenough.sessions import experiment
 from smallenough.sessions.experiment import prepare_again
-from smallenough.sessions.prepare import Prepared, Settings, Wish, further_models, lay_down, load_prompts, prepare
+from smallenough.sessions.named import further_models, load_prompts
+from smallenough.sessions.prepare import Prepared, lay_down, prepare
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.humaneval import HumanEvalSource
 from smallenough.tracking import writer

@@ -37,7 +37,7 @@ def show(*, as_json: bool, **said: Any) -> int:
       smallenough config show
       smallenough config show --config experiments/temperatures.yaml --repeats 3
     """
-    from smallenough.sessions.prepare import check_wanted
+    from smallenough.sessions.check import check_wanted
     from smallenough.sessions.shown import arms_in_force, settings_in_force
     from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
@@ -75,8 +75,8 @@ def check(file: Path | None) -> int:
     from smallenough.config import DEFAULT_FILE
     from smallenough.errors import InputError
     from smallenough.models.catalogue import entries
+    from smallenough.sessions.check import check_wanted
     from smallenough.sessions.places import store_of
-    from smallenough.sessions.prepare import check_wanted
     from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
 

@@ -46,8 +46,8 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
       smallenough search --config experiments/search_branching.yaml
     """
     from smallenough.errors import InputError
+    from smallenough.sessions.check import check_wanted
     from smallenough.sessions.places import store_of
-    from smallenough.sessions.prepare import check_wanted
     from smallenough.sessions.search import Search, best, searched
     from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood

@@ -20,8 +20,8 @@ from smallenough.machine import cgroup_limits, free_bytes, nearest_folder
 from smallenough.models.conversion import cache_folder
 from smallenough.records import Json, Limits, Program
 from smallenough.sessions.embedded import engine_state
+from smallenough.sessions.named import make_sandbox
 from smallenough.sessions.places import check_writable, store_in_force
-from smallenough.sessions.prepare import make_sandbox
 from smallenough.sessions.servers import server_states
 from smallenough.tracking.store import Store
 from smallenough.wording import size

@@ -31,14 +31,8 @@ from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench, InTurn
 from smallenough.sessions.interrupt import interruptible
-from smallenough.sessions.prepare import (
-    Prepared,
-    further_models,
-    load_prompts,
-    make_client,
-    make_sandbox,
-    make_strategy,
-)
+from smallenough.sessions.named import further_models, load_prompts, make_client, make_sandbox, make_strategy
+from smallenough.sessions.prepare import Prepared
 from smallenough.sessions.provenance import provenance
 from smallenough.sessions.references import reference_seconds
 from smallenough.tracking import writer

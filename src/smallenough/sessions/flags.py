@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallenough.sessions.prepare import Wish, split_model
+from smallenough.sessions.named import split_model
+from smallenough.sessions.settings import Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,85 +8,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
-from typing import Any, TypeAlias
-
-from pydantic import ValidationError
 
 from smallenough import plugins
-from smallenough.config import ExperimentFile, SamplingPart, place_of, words
 from smallenough.errors import Faults, InputError
 from smallenough.events import Plan
-from smallenough.metrics.collector import MetricsCollector
-from smallenough.metrics.efficiency import EfficiencyWeights
-from smallenough.models.balanced import BalancedClient
-from smallenough.models.catalogue import class_as, defaults_for, own
+from smallenough.models.catalogue import defaults_for, own
 from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
-from smallenough.records import Arm, Json, Limits, ModelInfo, Sampling, SizeClass, Suite
+from smallenough.records import Arm, Json, ModelInfo, Suite
+from smallenough.sessions.check import check_wanted
+from smallenough.sessions.named import (
+    further_models,
+    load_prompts,
+    make_client,
+    make_sandbox,
+    make_strategy,
+    split_model,
+)
 from smallenough.sessions.naming import arm_name, distinct_names
-
-Specs: TypeAlias = tuple[tuple[str, Mapping[str, Json]], ...]
-"""Strategies, each with its options."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """Where what a wish holds was said: by a flag, an environment variable, or in a file, with the line."""
-
-    model: str = ""
-    """Of the model; empty: by a program."""
-    sampling: Mapping[str, str] = field(default_factory=dict)
-    """Of sampling options, and of `size_class`, by name."""
-    strategies: tuple[Mapping[str, str], ...] = ()
-    """Of each strategy's options, by name; of the strategy itself, by the empty name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A model that shall be compared, as a person names it."""
-
-    model: str
-    """`NAME` (Ollama's) or `PROVIDER:NAME`."""
-    strategies: Specs
-    """Each gives an arm."""
-    size_class: SizeClass | None = None
-    """None: by the catalogue, or by the number of parameters."""
-    sampling: Sampling = field(default_factory=Sampling)
-    """What shall differ from the model's defaults."""
-    baseline: bool = False
-    origins: Origins = Origins()
-    """Where all of that was said."""
-
-    @property
-    def place(self) -> str:
-        """Where to mend it; empty: it needs no telling."""
-        return place_of(self.origins.model)
-
-    def place_of_strategy(self, number: int) -> str:
-        """Where to mend one of its strategies; empty: it needs no telling."""
-        said = self.origins.strategies[number : number + 1]
-        return place_of(said[0].get("", "")) if said else self.place
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a session shall be run; the fields are those of `Plan`, and mean the same."""
-
-    experiment: str = "smallenough"
-    repeats: int = 1
-    seed: int = 0
-    concurrency: int | None = None
-    """None: one request a server."""
-    sandbox: str = "bubblewrap"
-    limits: Limits = field(default_factory=Limits)
-    timeout: float = 300.0
-    urls: tuple[str, ...] = ()
-    weights: Mapping[str, float] = field(default_factory=dict)
-    fail_on_error: float | None = None
-    sample_interval: float = 0.1
-    scorers: tuple[str, ...] | None = None
-    prices: Mapping[str, Json] = field(default_factory=dict)
+from smallenough.sessions.settings import Settings, Wish
 
 
 @dataclass(frozen=True)
@@ -111,54 +52,6 @@ class Prepared:
         """Gives back what the clients hold."""
         for client in self.clients.values():
             client.close()
-
-
-def split_model(name: str) -> tuple[str, str]:
-    """Provider and name of a model: a bare name is Ollama's.
-
-    A name of the user's own, in config/models.yaml, stands for what that says. `PROVIDER:NAME` names another
-    provider's; `replay:FILE` and `replay:FILE#NAME` a recorded model's, whose provider is `replay:FILE`.
-    """
-    if entry := own(name):
-        return entry.provider, entry.reference or entry.name
-    kind, colon, rest = name.partition(":")
-    if not colon or kind not in plugins.names("models"):
-        return "ollama", name
-    if kind == "replay":
-        file, _, model = rest.partition("#")
-        return f"replay:{file}", model
-    return kind, rest
-
-
-def make_client(provider: str, urls: Sequence[str] = ()) -> ModelClient:
-    """A client of a provider; several URLs, which are Ollama servers', share the work.
-
-    Raises:
-        UnknownName: no such provider.
-        InputError: a URL or a file is not as it should be.
-    """
-    name, _, detail = provider.partition(":")
-    kind: Any = plugins.load("models", name)
-    if detail:
-        client: ModelClient = kind.from_file(detail)
-    elif name != "ollama" or not urls:
-        client = kind()
-    elif len(urls) == 1:
-        client = kind(urls[0])
-    else:
-        client = BalancedClient([kind(url, retries=0) for url in urls])
-    return client
-
-
-def make_sandbox(name: str) -> Sandbox:
-    """The sandbox of that name, checked to work here.
-
-    Raises:
-        UnknownName: no such sandbox.
-        SandboxError: it does not work here; says how to mend it.
-    """
-    sandbox: Sandbox = plugins.load("sandboxes", name)()
-    return sandbox
 
 
 def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, faults: Faults | None = None) -> Prepared:
@@ -207,50 +100,6 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
         prompts={name: one.prompts for name, one in by_name.items()},
         further={name: one.further for name, one in by_name.items() if one.further},
     )
-
-
-def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> None:
-    """Sees what can be seen without asking a model's server: settings, names, and the options of strategies."""
-    faults.catch(partial(check_settings, settings))
-    faults.catch(partial(EfficiencyWeights.of, settings.weights), faults.origins.get("weights", ""))
-    faults.catch(partial(MetricsCollector.installed, settings.scorers), faults.origins.get("scorers", ""))
-    faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
-    for wish in [wish for wish in wishes if wish.baseline][1:]:
-        faults.note(InputError(f"{wish.model}: another arm is the baseline already; mark one of them"), wish.place)
-    for wish in wishes:
-        if not wish.strategies:
-            faults.note(InputError(f"{wish.model}: no strategy is named; name one, as single"), wish.place)
-        faults.catch(partial(_check_sampling, wish.model, wish.sampling), wish.place)
-        for number, (strategy, options) in enumerate(wish.strategies):
-            faults.catch(partial(strategy_options, strategy, options), wish.place_of_strategy(number))
-
-
-def _check_sampling(model: str, sampling: Sampling) -> None:
-    """Sees that a model can be sampled so.
-
-    Raises:
-        InputError: a value is out of its bounds; all of them are named.
-    """
-    values = {name: getattr(sampling, name) for name in SamplingPart.model_fields}
-    try:
-        SamplingPart.model_validate(values)
-    except ValidationError as error:
-        raise InputError("\n".join(f"{model}: {text}" for text in words(error, SamplingPart))) from error
-
-
-def check_settings(settings: Settings) -> None:
-    """Sees that the numbers can be meant, by the bounds of an experiment file.
-
-    Raises:
-        InputError: one can't be; all of them are named.
-    """
-    same = ("repeats", "seed", "concurrency", "timeout", "fail_on_error")
-    values = {name: getattr(settings, name) for name in same}
-    whole = {"experiment": {"name": settings.experiment}, "monitoring": {"sample_interval": settings.sample_interval}}
-    try:
-        ExperimentFile.model_validate({**values, **whole})
-    except ValidationError as error:
-        raise InputError("\n".join(words(error, ExperimentFile))) from error
 
 
 def lay_down(suite: Suite, arms: tuple[Arm, ...], settings: Settings) -> Plan:
@@ -347,50 +196,3 @@ def _each_once(found: Sequence[_Found]) -> dict[str, _Found]:
         before = arms.get(name, one).arm
         arms[name] = replace(one, arm=replace(one.arm, name=name, baseline=before.baseline or one.arm.baseline))
     return arms
-
-
-def load_prompts(arm: Arm, suite: Suite) -> Prompts:
-    """What an arm's strategy says to models: the templates in force, and as many examples of the suite as it wants.
-
-    Raises:
-        UnknownName: no such strategy or option.
-        InputError: an option's value is wrong, the suite has fewer examples, or a template can't be used.
-    """
-    options, held = strategy_options(arm.strategy, arm.options), len(suite.examples)
-    if options.shots < 0:
-        raise InputError(f"strategy {arm.strategy}, option shots: must be 0 or more")
-    if options.shots > held:
-        has = "no examples to show" if not held else f"{held} examples to show" if held > 1 else "1 example to show"
-        mend = f"give {held} at most" if held else "leave the option out, or take another suite"
-        raise InputError(f"strategy {arm.strategy}, option shots: suite {suite.name!r} has {has}; {mend}")
-    prompts = replace(Prompts.load(arm.size_class), shots=suite.examples[: options.shots])
-    others = {
-        model: replace(
-            Prompts.load(class_as(model, "large")), shots=prompts.shots, stop=defaults_for(model).defaults.stop
-        )
-        for model in options.models
-    }
-    prompts = replace(prompts, others=others)
-    prompts.check(suite.tasks[0].problem)
-    return prompts
-
-
-def further_models(arm: Arm, client: ModelClient) -> tuple[ModelInfo, ...]:
-    """What is known of the models that an arm's strategy asks besides the arm's own.
-
-    Raises:
-        ModelNotFound: the server does not have one.
-        ModelUnavailable: no server answers.
-    """
-    return tuple(client.describe(model) for model in strategy_options(arm.strategy, arm.options).models)
-
-
-def make_strategy(arm: Arm, prompts: Prompts) -> Strategy:
-    """The strategy of an arm.
-
-    Raises:
-        UnknownName: no such strategy or option.
-        InputError: an option's value is wrong.
-    """
-    strategy: Strategy = plugins.load("strategies", arm.strategy)(strategy_options(arm.strategy, arm.options), prompts)
-    return strategy

@@ -25,7 +25,8 @@ from smallenough.events import Event, Plan
 from smallenough.records import Json, Suite, digest, replace
 from smallenough.sessions import experiment
 from smallenough.sessions.experiment import SessionResult
-from smallenough.sessions.prepare import Prepared, Settings, Wish, prepare
+from smallenough.sessions.prepare import Prepared, prepare
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.sessions.wishes import point
 from smallenough.tracking import reader
 from smallenough.tracking.search_run import SearchRun

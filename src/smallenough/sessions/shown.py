@@ -16,8 +16,9 @@ from smallenough.models.catalogue import defaults_of
 from smallenough.models.local import server_url
 from smallenough.options import strategy_options
 from smallenough.sessions.flags import Flags, option
+from smallenough.sessions.named import split_model
 from smallenough.sessions.places import store_of
-from smallenough.sessions.prepare import Wish, split_model
+from smallenough.sessions.settings import Wish
 from smallenough.sessions.unused import UNUSED
 from smallenough.sessions.wanted import Understood
 from smallenough.tracking.masking import masked, shown_uri

@@ -14,7 +14,7 @@ from smallenough.errors import InputError, UnknownName
 from smallenough.evaluation import run_reference_times
 from smallenough.protocols import TaskSource
 from smallenough.records import Suite, Task
-from smallenough.sessions.prepare import make_sandbox
+from smallenough.sessions.named import make_sandbox
 from smallenough.tasks.detect import open_source
 from smallenough.tasks.mbpp import VARIABLE, MbppSource
 from smallenough.tasks.reading import Faults, read_records

@@ -16,7 +16,7 @@ from smallenough.errors import Faults, InputError
 from smallenough.records import Json, Limits, Suite
 from smallenough.sessions.flags import Flags, contradictions
 from smallenough.sessions.places import check_writable
-from smallenough.sessions.prepare import Settings, Wish
+from smallenough.sessions.settings import Settings, Wish
 from smallenough.sessions.suites import free_task, load_file, open_suite
 from smallenough.sessions.wishes import check_parameter, make_wishes
 from smallenough.tasks.jsonl import suite_name

@@ -18,7 +18,8 @@ from smallenough.models.catalogue import class_as
 from smallenough.options import parse_spec, strategy_options
 from smallenough.records import Json, Sampling, SizeClass, replace
 from smallenough.sessions.flags import Flags, option
-from smallenough.sessions.prepare import Origins, Wish, split_model
+from smallenough.sessions.named import split_model
+from smallenough.sessions.settings import Origins, Wish
 
 _MOST = 1000
 """Combinations that a grid may come to; the arms of more would take weeks."""
