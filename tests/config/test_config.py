@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from smallenough.config import Config, ExperimentFile, in_force, load_config, read_yaml
 from smallenough.errors import Faults, InputError
 from smallenough.metrics.efficiency import EfficiencyWeights
+from smallenough.sessions.check import check_wanted
 from smallenough.sessions.flags import Flags
-from smallenough.sessions.prepare import check_wanted
 from smallenough.sessions.start import start_files, write_start
 from smallenough.sessions.wanted import understood, wanted
 from smallenough.tracking.store import Store
