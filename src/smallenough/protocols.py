@@ -34,7 +34,7 @@ OnProgress: TypeAlias = Callable[[str, int | None, int | None], None]
 """Told what is being fetched or made ready, and bytes done and in all, where that is known."""
 
 AskModel: TypeAlias = Callable[[Sequence[Message], Role], str]
-"""How a scorer asks a model: through the runner, so that it is measured like every other inference."""
+"""How a scorer asks a model: messages and the inference's role to the answer's text."""
 
 
 @runtime_checkable
@@ -48,7 +48,8 @@ class ModelClient(Protocol):
             ModelNotFound: the server does not have the model.
             ModelTimeout: the deadline passed.
             ModelOutOfMemory: the model does not fit.
-            ModelUnavailable: what is transient was tried again, and it still failed.
+            ModelUnavailable: what is transient was tried again, and it still failed; or it was cancelled.
+            ModelError: the model can't answer this request, as one longer than its context.
         """
         ...
 
@@ -70,11 +71,16 @@ class ModelClient(Protocol):
         ...
 
     def unload(self, model: str) -> None:
-        """Really frees what `model` occupies, and returns when it is gone."""
+        """Really frees what `model` occupies, and returns when it is gone.
+
+        Raises:
+            ModelUnavailable: no server answers.
+            ModelError: it is still loaded.
+        """
         ...
 
     def close(self) -> None:
-        """Gives back everything the client holds."""
+        """Gives back everything the client holds; a second call does nothing."""
         ...
 
 
@@ -119,7 +125,7 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Gives an answer named numbers."""
+    """Gives an answer named numbers. It is made without arguments, and safe to call from several threads."""
 
     name: str
     version: str
@@ -127,8 +133,13 @@ class Scorer(Protocol):
     def score(self, task: Task, answer: Answer, ask: AskModel | None = None) -> list[Score]:
         """The scores of one step of a trial that has ended.
 
+        Args:
+            task: the step's task, hidden tests and reference included.
+            answer: the step, and what the tests that decide say of it.
+            ask: asks a model; None: none can be asked, which is so in every session as yet.
+
         Raises:
-            ScorerError: the scorer failed; recorded as such, never as a 0.
+            ScorerError: the scorer failed. That, and whatever else it raises, is recorded as such, never as a 0.
         """
         ...
 

@@ -58,7 +58,7 @@ class MetricsCollector:
             step: an answer of a trial that has ended.
             hidden: the answer on the tests that decide; None: there are none.
             reference_seconds: time of the reference's calls in those tests.
-            ask: asks a model through the runner, for scorers that judge with one.
+            ask: asks a model, for scorers that judge with one; None: none can be asked.
         """
         answer = Answer(step, hidden, reference_seconds)
         scores: list[Score] = []

@@ -79,6 +79,6 @@ class Suite:
 
     @property
     def digest(self) -> str:
-        """Identifies the content and order of tasks and examples, whatever the suite is called."""
+        """Identifies the protocol, and the content and order of tasks and examples, whatever the suite is called."""
         parts = [self.tasks, self.examples] if self.examples else [self.tasks]
         return digest([self.protocol, *([asdict(task) for task in part] for part in parts)])

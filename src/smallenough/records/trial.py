@@ -76,7 +76,9 @@ class Propose:
 
     code: str
     parents: tuple[int, ...] = ()
+    """Indices of the steps that it is made of."""
     note: str = ""
+    """Why, in a word or two: recorded, never interpreted."""
 
 
 Action: TypeAlias = Ask | Propose
@@ -94,7 +96,7 @@ class Step:
     code: str | None
     """The solution that was extracted; None: none was found, or none was asked for."""
     evaluation: Evaluation | None
-    """On the public tests; None: the action asked for no check."""
+    """On the public tests; None: it was not checked, since the action or the task asks for no code."""
     tokens: int = 0
     """Tokens in and out that it took."""
     seconds: float = 0.0

@@ -1,7 +1,8 @@
 """The jobs that a session's threads do: ask a model, evaluate an answer, score a trial.
 
-Each journals what came of it before it returns it. An infrastructure failure becomes a `Failure` in the event, never
-a wrong answer; everything else that goes wrong is a fault of smallenough, and is raised.
+What came of a check or a trial is journalled before it is returned; an attempt by who asked for it, who knows whether
+it was broken off. An infrastructure failure becomes a `Failure` in the event, never a wrong answer; a journal that
+can't be written, and everything else that goes wrong, is raised.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Bench:
     """Seconds that each task's reference solution takes."""
 
     def attempt(self, trial: Trial, index: int, arm: Arm, monitor: ResourceMonitor) -> AttemptFinished:
-        """Asks the model for action `index` of `trial`."""
+        """Asks the model for action `index` of `trial`. What came of it is not journalled yet."""
         ask = trial.actions[index]
         assert isinstance(ask, Ask)
         self.journal.flush()
@@ -137,6 +138,12 @@ class Bench:
 
     def finish(self, trial: Trial, chosen: Step | None) -> TrialFinished:
         """Takes the hidden tests and the scorers to every step, and journals the trial's end."""
+        event = self.scored(trial, chosen)
+        self.journal.append(event)
+        return event
+
+    def scored(self, trial: Trial, chosen: Step | None) -> TrialFinished:
+        """What the hidden tests and the scorers say of every step, as the trial's end; nothing is journalled."""
         failure = trial.failure
         scored: tuple[Scored, ...] = ()
         outcome: Outcome = "sandbox_failed" if failure and failure.error == "SandboxError" else "model_failed"
@@ -147,9 +154,7 @@ class Bench:
             except InfrastructureError as error:
                 failure, outcome = _failure(error), "sandbox_failed"
         index = chosen.index if chosen else None
-        event = TrialFinished(trial.key, outcome, index, scored, failure, now())
-        self.journal.append(event)
-        return event
+        return TrialFinished(trial.key, outcome, index, scored, failure, now())
 
     def _score(self, trial: Trial, step: Step) -> Scored:
         task = trial.task

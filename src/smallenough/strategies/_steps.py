@@ -13,7 +13,7 @@ def candidates(steps: Sequence[Step]) -> list[Step]:
 
 
 def acceptable(step: Step) -> bool:
-    """Whether nothing speaks against a step: its public tests pass, or there are none and its code parses."""
+    """Whether nothing speaks against a step: its public tests pass; or it has none, and no code that does not parse."""
     if step.evaluation is None:
         return True
     if not step.evaluation.results:

@@ -5,8 +5,9 @@ there is no public test to tell (`untested`), the large model is asked the first
 model's, unless the small one's does better on the public tests. This is the cascade of FrugalGPT (Chen et al. 2023,
 arXiv:2305.05176) with the public tests in place of a learned scorer.
 
-Both models are the same provider's, and sampled as the arm is. A session serves all requests to the small model before
-it loads the large one, so that each is loaded once for a whole arm.
+Both models are the same provider's, and sampled as the arm is, but for the texts that end an answer, which are each
+model's own. A session serves all requests to the small model before it loads the large one, so that each is loaded once
+for a whole arm.
 
     --strategy cascade:large=mistral
     --strategy "cascade:large=mistral,first=branching:max_depth=2;width=1"
