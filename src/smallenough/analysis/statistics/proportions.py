@@ -59,7 +59,7 @@ def proportion(successes: int, n: int, confidence: float = 0.95) -> Proportion |
         InputError: as `wilson`.
     """
     interval = wilson(successes, n, confidence)
-    return Proportion(int(successes), int(n), successes / n, interval) if interval else None
+    return Proportion(int(successes), int(n), int(successes) / int(n), interval) if interval else None
 
 
 def clustered_proportion(values: ArrayLike, clusters: Clusters = None, confidence: float = 0.95) -> Proportion | None:

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binomtest
+from scipy.stats import binomtest, rankdata
 from scipy.stats import wilcoxon as signed_rank
 
 from smallenough.analysis.statistics.values import Clusters, Floats, measured
 from smallenough.errors import InputError
+
+_EXACT = 50
+"""Tasks up to which scipy takes the exact distribution where there are no ties."""
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -42,9 +45,13 @@ def mcnemar(better: int, worse: int) -> float:
 def wilcoxon(differences: ArrayLike, clusters: Clusters = None) -> float | None:
     """The two-sided p-value of Wilcoxon's signed-rank test, on each task's mean difference.
 
-    Tasks without a difference are left out, as Wilcoxon did; scipy chooses between the exact distribution and the
-    normal approximation. Source: F. Wilcoxon (1945), "Individual comparisons by ranking methods", Biometrics
-    Bulletin 1.
+    Tasks without a difference are left out, as Wilcoxon did. Up to 50 tasks the distribution is exact, also where
+    differences are of the same size (scipy would draw or enumerate signs there, for seconds); above, it is the normal
+    approximation.
+
+    Sources: F. Wilcoxon (1945), "Individual comparisons by ranking methods", Biometrics Bulletin 1; exact distribution
+    with ties: B. Streitberg and J. Röhmel (1986), "Exact distributions for permutation and rank tests", Statistical
+    Software Newsletter 12.
 
     Args:
         differences: arm less baseline of each pair; NaN: not measured, and left out.
@@ -60,7 +67,10 @@ def wilcoxon(differences: ArrayLike, clusters: Clusters = None) -> float | None:
     if not len(means):
         return None
     different = means[means != 0]
-    return float(signed_rank(different).pvalue) if len(different) else 1.0
+    if not len(different):
+        return 1.0
+    ties = len(np.unique(np.abs(different))) < len(different)
+    return _tied_signed_rank(different) if ties and len(different) <= _EXACT else float(signed_rank(different).pvalue)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -83,6 +93,20 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     adjusted[order] = np.minimum(np.maximum.accumulate(left * np.asarray(tested, dtype=np.float64)[order]), 1.0)
     found = iter(adjusted.tolist())
     return [None if p is None else next(found) for p in p_values]
+
+
+def _tied_signed_rank(different: Floats) -> float:
+    """The exact two-sided p-value: in how many of all choices of signs the sum of ranks lies as far out."""
+    ranks = np.rint(2 * rankdata(np.abs(different))).astype(np.int64)  # halves of ranks are whole when doubled
+    ways = np.ones(1)
+    for rank in ranks:
+        more = np.zeros(len(ways) + rank)
+        more[: len(ways)] += ways
+        more[rank:] += ways
+        ways = more
+    found = int(ranks[different > 0].sum())
+    tail = min(ways[: found + 1].sum(), ways[found:].sum())
+    return min(1.0, 2 * float(tail) / 2.0 ** len(different))
 
 
 def cluster_means(values: ArrayLike, clusters: Clusters = None) -> Floats:
