@@ -63,6 +63,8 @@ class Plan:
     """Which scorers measure the answers; None: all that are installed."""
     prices: Mapping[str, Json] = field(default_factory=dict)
     """What the machine costs: `per_kwh`, `per_machine_hour`, `currency`, `as_of`; what is not known is left out."""
+    scored_from: str | None = None
+    """The session whose completions these are, scored again; None: its own."""
 
     @property
     def trials(self) -> int:

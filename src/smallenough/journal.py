@@ -21,7 +21,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -401,12 +401,22 @@ def find(root: Path, session: str) -> Path:
     known = sorted(path.name for path in root.iterdir() if (path / _EVENTS).exists()) if root.is_dir() else []
     if session == "last" and (readable := sessions(root)):
         return readable[0].folder
+    return root / pick(known, session)
+
+
+def pick(known: Sequence[str], session: str) -> str:
+    """The one that is meant, of the sessions that are known: named whole, or by a beginning that only it has.
+
+    Raises:
+        UnknownName: there is no such session; names the nearest.
+        InputError: several begin like that.
+    """
     matches = [name for name in known if name == session] or [name for name in known if name.startswith(session)]
     if len(matches) > 1:
         raise InputError(f"several sessions begin with {session!r}: {', '.join(matches[:5])}")
     if not matches:
         raise UnknownName("session", session, known, "" if known else "(there are no sessions yet)")
-    return root / matches[0]
+    return matches[0]
 
 
 def new_id(root: Path, now: float | None = None) -> str:

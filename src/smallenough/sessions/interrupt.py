@@ -28,7 +28,7 @@ def interruptible(say: Callable[[str], None]) -> Iterator[Control]:
             say("interrupted: finishing what is in flight; press Ctrl-C again to stop now")
         else:
             control.request(Stop.NOW, "interrupted")
-            say("stopping now; what was in flight is asked again on resume")
+            say("stopping now; what was in flight is done again on resume")
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
         control.request(Stop.NOW, "terminated")

@@ -78,6 +78,7 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         "sample_interval_seconds": plan.sample_interval,
         **{f"price_{name}": value for name, value in plan.prices.items()},
         "urls": ",".join(plan.urls),
+        "scored_from": plan.scored_from,
         **started.provenance,
     }
     return RunRecord(
@@ -88,7 +89,7 @@ def session_run(context: Context, status: RunStatus, end: float | None, metrics:
         status,
         started.time,
         end,
-        tags("session", SESSION, session=started.session, suite=plan.suite),
+        tags("session", SESSION, session=started.session, suite=plan.suite, scored_from=plan.scored_from),
         texts(params),
         metrics,
         artifacts={"plan.json": masked(json.dumps(asdict(plan), indent=2, ensure_ascii=False)).encode()},
@@ -135,6 +136,7 @@ def arm_run(
         **{name: value for name, value in asdict(arm.sampling).items() if value not in (None, ())},
         "prompt_templates": started.prompts,
         "concurrency": context.plan.concurrency,
+        "scored_from": context.plan.scored_from,
         **{f"model_{name}": value for name, value in asdict(info).items() if name not in ("name", "provider")},
         "further_models": [asdict(other) for other in started.further] or None,
     }
@@ -147,7 +149,7 @@ def arm_run(
         started.time,
         end,
         {
-            **tags("arm", record, **identity(context, arm), **known),
+            **tags("arm", record, **identity(context, arm), scored_from=context.plan.scored_from, **known),
             "mlflow.note.content": f"{arm.model}, {arm.strategy}",
         },
         texts(params),

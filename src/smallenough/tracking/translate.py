@@ -77,6 +77,7 @@ class Translator:
         self._arms: dict[str, _Arm] = {}
         self._open: dict[TrialKey, tuple[Trial, float]] = {}
         self._failed: dict[TrialKey, tuple[Trial, float]] = {}
+        self._ended = False
 
     @property
     def context(self) -> Context:
@@ -91,6 +92,7 @@ class Translator:
                 self._context = Context(event, self._suite)
                 return [layout.session_run(self.context, "RUNNING", None, {})]
             case SessionFinished():
+                self._ended = True
                 return [self._session(event)]
             case ArmStarted():
                 if event.arm in self._arms:  # it goes on after an interruption
@@ -108,13 +110,16 @@ class Translator:
                 self._reopen(event)
             case ActionsDecided() | AttemptFinished() | StepFinished():
                 self._open[event.key][0].apply(event)
-            case SessionResumed() | ReferencesTimed():
+            case SessionResumed():
+                self._ended = False
+            case ReferencesTimed():
                 pass
         return []
 
     def leave(self) -> list[RunRecord]:
-        """The runs of trials that are open when nobody works on the session any more."""
-        runs: list[RunRecord] = []
+        """The runs of trials that are open when nobody works on the session any more, and its own if it was killed."""
+        killed = self._context is not None and not self._ended
+        runs = [layout.session_run(self.context, "RUNNING", None, {})] if killed else []
         for key, (trial, start) in self._open.items():
             arm = self.context.arm(key.arm)
             known = {"task": key.task, "category": trial.task.category, "repeat": key.repeat, "seed": trial.seed}
