@@ -43,24 +43,24 @@ class TestTheBudget:
     def test_is_the_largest_that_both_cover(self) -> None:
         found = at(arm(5, 10, 3), arm(5, 10, 2))
         assert found.budget == 2.0
-        assert found.difference.arm_mean == 0.0  # it is stopped before its third attempt
-        assert found.difference.baseline_mean == 0.5
+        assert found.success.difference.arm_mean == 0.0  # it is stopped before its third attempt
+        assert found.success.difference.baseline_mean == 0.5
 
     def test_is_that_of_the_common_tasks(self) -> None:
         dear = [*arm(5, 10, 2), Trial("other", [right(100.0)])]
         found = at(dear, [*arm(5, 10, 3), Trial("another", [right(100.0)])])
-        assert (found.budget, found.difference.clusters) == (2.0, 10)
+        assert (found.budget, found.success.difference.clusters) == (2.0, 10)
 
     def test_the_mean_over_the_range_is_the_area(self) -> None:
         found = at([Trial("t", [right(1.0), wrong(3.0)], chosen=0)], [Trial("t", [wrong(1.0), right(3.0)])])
         assert found.budget == 4.0
-        assert found.difference.estimate == 0
+        assert found.success.difference.estimate == 0
         assert found.over_range is not None
         assert found.over_range.estimate == pytest.approx(0.75)
 
     def test_what_is_free_has_no_range(self) -> None:
         found = at([Trial("t", [right(0.0)])], [Trial("t", [wrong(0.0)])])
-        assert (found.budget, found.difference.estimate, found.over_range) == (0.0, 1.0, None)
+        assert (found.budget, found.success.difference.estimate, found.over_range) == (0.0, 1.0, None)
 
     def test_nothing_common_is_nothing_to_say(self) -> None:
         known = courses(*frames(branching=[Trial("a", [right()])], best_of_n=[Trial("b", [right()])]), "seconds")
@@ -68,7 +68,7 @@ class TestTheBudget:
 
     def test_each_task_counts_once_however_often_it_was_repeated(self) -> None:
         often = [Trial("t0", [right()], repeat) for repeat in range(9)] + [Trial("t1", [wrong()])]
-        assert at(often, [Trial("t0", [right()]), Trial("t1", [wrong()])]).difference.estimate == 0
+        assert at(often, [Trial("t0", [right()]), Trial("t1", [wrong()])]).success.difference.estimate == 0
 
     @settings(max_examples=40, deadline=None)
     @given(trial_lists())
@@ -77,7 +77,7 @@ class TestTheBudget:
         found = at_equal_budget(known["branching"], known["best_of_n"], resamples=20)
         assert (found is None) == (len(known["branching"]) == 0)
         if found:
-            assert (found.difference.estimate, found.better, found.worse) == (0, 0, 0)
+            assert (found.success.difference.estimate, found.success.better, found.success.worse) == (0, 0, 0)
             assert found.over_range is None or found.over_range.estimate == 0
 
     @settings(max_examples=40, deadline=None)
@@ -91,14 +91,14 @@ class TestTheBudget:
         assert (there is None) == (back is None)
         if there and back:
             assert there.budget == back.budget
-            assert there.difference.estimate == pytest.approx(-back.difference.estimate)
-            assert (there.better, there.worse) == (back.worse, back.better)
+            assert there.success.difference.estimate == pytest.approx(-back.success.difference.estimate)
+            assert (there.success.better, there.success.worse) == (back.success.worse, back.success.better)
 
 
 class TestWhatIsFound:
     def test_no_gain_at_equal_cost_is_said(self) -> None:
         (found,) = compared(branching=arm(20, 40, 2), best_of_n=[*arm(19, 39, 2), Trial("t039", [wrong(), right()])])
-        assert found.at.finding == "not better"
+        assert found.at.success.finding == "not better"
         assert sentence(found).startswith(
             f"Branching does not beat resampling at equal {TIME}: with at most 2.0 s a task, 'branching'"
             " solves 50% and 'best_of_n' 50% of 40 common tasks, a difference of 0 ["
@@ -107,28 +107,28 @@ class TestWhatIsFound:
 
     def test_a_gain_is_said(self) -> None:
         (found,) = compared(branching=arm(30, 40, 2), best_of_n=arm(10, 40, 2))
-        assert (found.at.finding, found.at.better, found.at.worse) == ("better", 20, 0)
+        assert (found.at.success.finding, found.at.success.better, found.at.success.worse) == ("better", 20, 0)
         assert sentence(found).startswith(f"Branching beats resampling at equal {TIME}")
 
     def test_a_loss_is_said(self) -> None:
         (found,) = compared(cascade=arm(10, 40, 2), best_of_n=arm(30, 40, 2))
-        assert found.at.finding == "worse"
+        assert found.at.success.finding == "worse"
         assert sentence(found).startswith(f"Cascade does worse than resampling at equal {TIME}")
 
     def test_three_tasks_that_differ_show_nothing(self) -> None:
         (found,) = compared(branching=arm(23, 40, 2), best_of_n=arm(20, 40, 2))
-        assert (found.at.better, found.at.worse, found.at.finding) == (3, 0, "not better")
+        assert (found.at.success.better, found.at.success.worse, found.at.success.finding) == (3, 0, "not better")
 
     def test_few_tasks_are_not_enough(self) -> None:
         (found,) = compared(branching=arm(10, 10, 2), best_of_n=arm(0, 10, 2))
-        assert found.at.finding == "not enough data"
+        assert found.at.success.finding == "not enough data"
         assert sentence(found).startswith("Not enough data to tell whether branching beats resampling at equal")
         assert sentence(found).endswith("At least 20 common tasks are needed.")
 
     @pytest.mark.parametrize("solved", [0, 40])
     def test_all_alike_is_no_gain(self, solved: int) -> None:
         (found,) = compared(branching=arm(solved, 40, 1), best_of_n=arm(solved, 40, 1))
-        assert (found.at.difference.interval, found.at.finding) == (None, "not better")
+        assert (found.at.success.difference.interval, found.at.success.finding) == (None, "not better")
 
 
 class TestWhoIsCompared:
@@ -148,7 +148,7 @@ class TestWhoIsCompared:
         found = compared(single=repeats, branching=arm(10, 30, 2))
         assert [(one.beside, one.from_repeats) for one in found] == [("resampling", True), ("one attempt", False)]
         resampled = found[0].at
-        assert (resampled.budget, resampled.difference.baseline_mean) == (2.0, 0.5)
+        assert (resampled.budget, resampled.success.difference.baseline_mean) == (2.0, 0.5)
         assert "'single', its repeats taken as samples, 50%" in sentence(found[0])
 
     def test_unmeasured_costs_compare_nothing(self) -> None:

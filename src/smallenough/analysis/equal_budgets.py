@@ -7,7 +7,7 @@ intervals are of each pair of arms alone, not corrected for several.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -15,20 +15,16 @@ import numpy as np
 import pandas as pd
 
 from smallenough.analysis.budgets import Course, courses, resampling_course
-from smallenough.analysis.by_task import TASK
+from smallenough.analysis.by_task import TASK, Success, caveat, cells, success_of, told
 from smallenough.analysis.costs import cost_named
-from smallenough.analysis.statistics import RESAMPLES, Difference, Floats, mcnemar, paired_difference
-from smallenough.analysis.wording import p_value, points
+from smallenough.analysis.statistics import RESAMPLES, Difference, Floats, paired_difference
+from smallenough.analysis.wording import points
 from smallenough.wording import share
-
-LEAST_TASKS = 20
-"""Common tasks below which nothing is concluded: the intervals are too narrow there."""
 
 ONE_SHOT, RESAMPLING = "single", "best_of_n"
 """Strategies that others are set beside."""
 
 Beside: TypeAlias = Literal["one attempt", "resampling"]
-Finding: TypeAlias = Literal["better", "worse", "not better", "not enough data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +34,11 @@ class AtBudget:
     budget: float
     """The largest budget that both curves cover: what the costliest trial took on the common tasks, of that arm of
     which it took less. It is held fixed in the intervals."""
-    difference: Difference
-    """Of success at `budget`."""
+    success: Success
+    """At `budget`."""
     over_range: Difference | None
     """Of the mean success over all budgets up to `budget`: the area between the curves by its width. None: everything
     is free."""
-    better: int
-    """Tasks that the arm solves more often than the other one, at `budget`."""
-    worse: int
-    """Tasks that it solves less often."""
-
-    @property
-    def mcnemar_p(self) -> float:
-        """Of McNemar's exact test on `better` and `worse`."""
-        return mcnemar(self.better, self.worse)
-
-    @property
-    def finding(self) -> Finding:
-        """What the difference at the budget shows.
-
-        A difference is shown where its interval holds no 0 and McNemar's exact test agrees: of few tasks that differ,
-        all one way, a bootstrap alone concludes too much. 'not better' is that no gain was shown, which the interval
-        may yet allow.
-        """
-        found = self.difference
-        if found.clusters < LEAST_TASKS:
-            return "not enough data"
-        low, high = (found.interval.low, found.interval.high) if found.interval else (found.estimate, found.estimate)
-        confidence = found.interval.confidence if found.interval else 0.95
-        if low <= 0 <= high or self.mcnemar_p >= 1 - confidence:
-            return "not better"
-        return "better" if low > 0 else "worse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +123,15 @@ def at_equal_budget(
         return None
     left, right = arm.of(common), other.of(common)
     budget = min(left.largest, right.largest)
-
-    def differ(one: Floats, two: Floats) -> Difference:
-        found = paired_difference(one, two, confidence=confidence, resamples=resamples, seed=seed)
-        assert found is not None
-        return found
-
     limit = np.array([budget])
-    ends = [_by_task(course, course.success(limit)[:, 0]) for course in (left, right)]
-    over = [_by_task(course, course.mean_success(budget)) for course in (left, right)] if budget > 0 else None
-    return AtBudget(
-        budget=budget,
-        difference=differ(*ends),
-        over_range=differ(*over) if over else None,
-        better=int((ends[0] > ends[1]).sum()),
-        worse=int((ends[0] < ends[1]).sum()),
-    )
+    one, two = (_by_task(course, course.success(limit)[:, 0]) for course in (left, right))
+    success = success_of(one, two, confidence=confidence, resamples=resamples, seed=seed)
+    assert success is not None  # the common tasks are scored
+    if budget == 0:
+        return AtBudget(budget, success, None)
+    one, two = (_by_task(course, course.mean_success(budget)) for course in (left, right))
+    over = paired_difference(one, two, confidence=confidence, resamples=resamples, seed=seed)
+    return AtBudget(budget, success, over)
 
 
 def to_frame(found: Sequence[EqualBudget]) -> pd.DataFrame:
@@ -190,11 +153,12 @@ def to_frame(found: Sequence[EqualBudget]) -> pd.DataFrame:
     }
     rows = [
         (
-            *(one.arm, one.strategy, one.other, one.beside, one.cost, one.at.finding, one.from_repeats, one.at.budget),
-            *(one.at.difference.arm_mean, one.at.difference.baseline_mean),
-            *_cells(one.at.difference),
-            *_cells(one.at.over_range),
-            *(one.at.mcnemar_p, one.at.better, one.at.worse, one.at.difference.clusters),
+            *(one.arm, one.strategy, one.other, one.beside, one.cost, one.at.success.finding, one.from_repeats),
+            *(one.at.budget, one.at.success.difference.arm_mean, one.at.success.difference.baseline_mean),
+            *cells(one.at.success.difference),
+            *cells(one.at.over_range),
+            *(one.at.success.mcnemar_p, one.at.success.better, one.at.success.worse),
+            one.at.success.difference.clusters,
         )
         for one in found
     ]
@@ -203,23 +167,25 @@ def to_frame(found: Sequence[EqualBudget]) -> pd.DataFrame:
 
 def sentence(found: EqualBudget) -> str:
     """What a pair of arms shows, in words with the numbers behind it."""
-    cost, at = cost_named(found.cost), found.at
+    cost, success = cost_named(found.cost), found.at.success
     rival = f"{found.beside} at equal {cost.title}"
     said = {
         "better": f"{found.strategy} beats {rival}",
         "worse": f"{found.strategy} does worse than {rival}",
         "not better": f"{found.strategy} does not beat {rival}",
         "not enough data": f"not enough data to tell whether {found.strategy} beats {rival}",
-    }[at.finding]
+    }[success.finding]
     source = ", its repeats taken as samples," if found.from_repeats else ""
-    tasks = "1 common task" if at.difference.clusters == 1 else f"{at.difference.clusters} common tasks"
+    difference = success.difference
+    tasks = "1 common task" if difference.clusters == 1 else f"{difference.clusters} common tasks"
     text = (
-        f"{said[0].upper()}{said[1:]}: with at most {cost.write(at.budget)} a task, {found.arm!r} solves"
-        f" {share(at.difference.arm_mean)} and {found.other!r}{source} {share(at.difference.baseline_mean)} of"
-        f" {tasks}, a difference of {points(at.difference)} points (p {_p(at.mcnemar_p)})"
+        f"{said[0].upper()}{said[1:]}: with at most {cost.write(found.at.budget)} a task, {found.arm!r} solves"
+        f" {share(difference.arm_mean)} and {found.other!r}{source} {share(difference.baseline_mean)} of {tasks},"
+        f" a difference of {told(success)}"
     )
-    over = f"; on average over all smaller budgets it is {points(at.over_range)}" if at.over_range else ""
-    return f"{text}{over}.{_caveat(at)}"
+    over = found.at.over_range
+    average = f"; on average over all smaller budgets it is {points(over)}" if over else ""
+    return f"{text}{average}.{caveat(success)}"
 
 
 def sentences(found: Sequence[EqualBudget]) -> tuple[str, ...]:
@@ -232,28 +198,7 @@ def sentences(found: Sequence[EqualBudget]) -> tuple[str, ...]:
     )
 
 
-def _caveat(found: AtBudget) -> str:
-    interval = found.difference.interval
-    if found.finding == "not enough data":
-        return f" At least {LEAST_TASKS} common tasks are needed."
-    if found.finding == "not better" and interval and interval.high >= 0.01:
-        return f" A gain of up to {round(100 * interval.high)} points is not ruled out."
-    return ""
-
-
-def _p(value: float) -> str:
-    told = p_value(value)
-    return told if told.startswith("<") else f"= {told}"
-
-
 def _by_task(course: Course, values: Floats) -> Floats:
     """The mean over the trials of each task, in the order of the tasks."""
     means = pd.Series(values, index=course.tasks).groupby(level=TASK).mean()
     return np.asarray(means, dtype=np.float64)
-
-
-def _cells(found: Difference | None) -> Iterator[float | None]:
-    interval = found.interval if found else None
-    yield found.estimate if found else None
-    yield interval.low if interval else None
-    yield interval.high if interval else None
