@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from smallenough.analysis.statistics import Floats, paired_difference, resampled_means
+from smallenough.analysis.statistics import (
+    Floats,
+    Indices,
+    paired_difference,
+    paired_ratio,
+    resampled_means,
+    resampled_ratios,
+)
 from smallenough.errors import InputError
 
 BINARY = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=60)
+AMOUNTS = st.lists(st.tuples(st.floats(0.01, 100), st.floats(0.01, 100), st.integers(0, 9)), min_size=2, max_size=40)
 
 
 def scipy_bca(
@@ -33,6 +42,19 @@ def scipy_bca(
     return float(found.low), float(found.high)
 
 
+def totals(values: Floats, clusters: Indices) -> Floats:
+    return np.bincount(clusters, weights=values).astype(np.float64)
+
+
+def uneven(tasks: int) -> tuple[Floats, Floats, Indices]:
+    """Skewed amounts of two sides on tasks with one to four repeats."""
+    generator = np.random.default_rng(tasks)
+    clusters = np.repeat(np.arange(tasks), generator.integers(1, 5, tasks))
+    task = generator.lognormal(0, 0.6, tasks)[clusters]
+    arm, baseline = task * generator.lognormal(0, 0.3, (2, len(clusters))) * [[1.0], [2.0]]
+    return arm, baseline, clusters
+
+
 class TestPairedDifference:
     @pytest.mark.parametrize("n", [2, 7, 164])
     @pytest.mark.parametrize("confidence", [0.8, 0.95])
@@ -42,6 +64,17 @@ class TestPairedDifference:
         found = paired_difference(arm, baseline, confidence=confidence, resamples=10_000, seed=5)
         resampled = resampled_means((arm - baseline)[:, None], resamples=10_000, seed=5)[:, 0]
         expected = scipy_bca((arm, baseline), lambda x, y, axis: (x - y).mean(axis=axis), resampled, confidence)
+        assert found is not None
+        assert found.interval is not None
+        assert (found.interval.low, found.interval.high) == pytest.approx(expected, abs=1e-9)
+
+    def test_agrees_with_scipy_on_the_same_resamples_of_uneven_clusters(self) -> None:
+        """What scipy resamples are the clusters: their sums, and how many pairs they have."""
+        arm, baseline, clusters = uneven(40)
+        found = paired_difference(arm, baseline, clusters, resamples=5000, seed=2)
+        resampled = resampled_means((arm - baseline)[:, None], clusters, resamples=5000, seed=2)[:, 0]
+        sums, counts = totals(arm - baseline, clusters), totals(np.ones(len(arm)), clusters)
+        expected = scipy_bca((sums, counts), lambda x, y, axis: x.sum(axis=axis) / y.sum(axis=axis), resampled, 0.95)
         assert found is not None
         assert found.interval is not None
         assert (found.interval.low, found.interval.high) == pytest.approx(expected, abs=1e-9)
@@ -143,3 +176,101 @@ class TestPairedDifference:
             paired_difference([float("inf")], [1])
         with pytest.raises(InputError, match="resamples"):
             paired_difference([1], [1], resamples=0)
+
+    @given(AMOUNTS, st.randoms(use_true_random=False))
+    def test_the_order_of_pairs_changes_no_estimate(
+        self, pairs: list[tuple[float, float, int]], random: Random
+    ) -> None:
+        shuffled = random.sample(pairs, len(pairs))
+        one, other = (
+            paired_difference(*columns(each)[:2], columns(each)[2], resamples=50) for each in (pairs, shuffled)
+        )
+        assert one is not None
+        assert other is not None
+        assert one.estimate == pytest.approx(other.estimate, abs=1e-12)
+        assert (one.pairs, one.clusters) == (other.pairs, other.clusters)
+
+    @given(AMOUNTS, st.integers(-1000, 1000))
+    def test_the_same_added_to_both_sides_changes_nothing(
+        self, pairs: list[tuple[float, float, int]], added: int
+    ) -> None:
+        arm, baseline, clusters = (np.round(each) for each in columns(pairs))
+        one, other = (
+            paired_difference(arm + more, baseline + more, clusters.astype(np.int64), resamples=500)
+            for more in (0, added)
+        )
+        assert one is not None
+        assert other is not None
+        assert one.interval == other.interval
+        assert one.estimate == other.estimate
+
+
+class TestPairedRatio:
+    def test_agrees_with_scipy_on_the_same_resamples(self) -> None:
+        arm, baseline, clusters = uneven(60)
+        found = paired_ratio(arm, baseline, clusters, resamples=5000, seed=3)
+        above, below = totals(arm, clusters), totals(baseline, clusters)
+        resampled = resampled_ratios(above[:, None], below[:, None], resamples=5000, seed=3)[:, 0]
+        expected = scipy_bca((above, below), lambda x, y, axis: x.sum(axis=axis) / y.sum(axis=axis), resampled, 0.95)
+        assert found is not None
+        assert found.interval is not None
+        assert found.estimate == pytest.approx(arm.sum() / baseline.sum())
+        assert (found.interval.low, found.interval.high) == pytest.approx(expected, abs=1e-9)
+
+    def test_the_share_saved_is_seen_from_the_other_end(self) -> None:
+        found = paired_ratio(*uneven(60))
+        assert found is not None
+        assert found.interval is not None
+        assert found.saved_interval is not None
+        assert found.saved == 1 - found.estimate
+        assert (found.saved_interval.low, found.saved_interval.high) == (
+            1 - found.interval.high,
+            1 - found.interval.low,
+        )
+
+    @given(AMOUNTS)
+    def test_holds_the_estimate(self, pairs: list[tuple[float, float, int]]) -> None:
+        found = paired_ratio(*columns(pairs)[:2], columns(pairs)[2], resamples=500)
+        assert found is not None
+        if found.interval is not None:
+            assert found.interval.low <= found.estimate * (1 + 1e-12)
+            assert found.estimate * (1 - 1e-12) <= found.interval.high
+
+    def test_mean_coverage_of_the_share_saved(self) -> None:
+        held = 0
+        for study in range(400):
+            generator = np.random.default_rng(study)
+            task = generator.lognormal(0, 0.5, 100)
+            arm, baseline = task * generator.lognormal(0, 0.4, (2, 100)) * [[1.0], [4.0]]
+            found = paired_ratio(arm, baseline, resamples=1000, seed=study)
+            held += bool(
+                found and found.saved_interval and found.saved_interval.low <= 0.75 <= found.saved_interval.high
+            )
+        assert 0.93 <= held / 400 <= 0.97
+
+    def test_the_same_ratio_everywhere_is_not_certainty(self) -> None:
+        found = paired_ratio([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+        assert found is not None
+        assert (found.estimate, found.interval, found.saved_interval) == (0.5, None, None)
+
+    def test_a_baseline_that_takes_nothing_has_no_ratio(self) -> None:
+        assert paired_ratio([1.0, 2.0], [0.0, 0.0]) is None
+        assert paired_ratio([float("nan")], [1.0]) is None
+        assert paired_ratio([], []) is None
+
+    def test_a_baseline_that_often_takes_nothing_has_no_interval(self) -> None:
+        found = paired_ratio([1.0, 2.0, 1.0], [0.0, 0.0, 4.0])
+        assert found is not None
+        assert (found.estimate, found.interval) == (1.0, None)
+
+    def test_negative_amounts_are_refused(self) -> None:
+        with pytest.raises(InputError, match="negative"):
+            paired_ratio([1.0, -2.0], [1.0, 1.0])
+
+
+def columns(pairs: list[tuple[float, float, int]]) -> tuple[Floats, Floats, Indices]:
+    return (
+        np.array([each[0] for each in pairs]),
+        np.array([each[1] for each in pairs]),
+        np.array([each[2] for each in pairs], dtype=np.int64),
+    )

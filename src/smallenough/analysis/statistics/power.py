@@ -43,7 +43,8 @@ def pairs_for_difference(difference: float, discordance: float, *, power: float 
     Raises:
         InputError: a share is out of range, or the difference is 0 or above the discordance.
     """
-    check_share("power", power)
+    for name, share in (("power", power), ("alpha", alpha)):
+        check_share(name, share)
     size = abs(difference)
     _check_difference(difference, discordance)
     if not size:
