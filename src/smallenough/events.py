@@ -138,13 +138,15 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True)
 class ActionsDecided:
-    """A strategy decided what to do next; written before any of it is done."""
+    """A strategy decided what to do next, or a scorer asks a model; written before any of it is done."""
 
     key: TrialKey
     first: int
     """Index of the first of these actions in the trial; the others follow."""
     actions: tuple[Action, ...]
     time: float
+    scorer: str = ""
+    """The scorer that asks, and its version, as `style/1`; empty: the strategy decided."""
     kind: Literal["actions_decided"] = "actions_decided"
 
 

@@ -34,7 +34,8 @@ OnProgress: TypeAlias = Callable[[str, int | None, int | None], None]
 """Told what is being fetched or made ready, and bytes done and in all, where that is known."""
 
 AskModel: TypeAlias = Callable[[Sequence[Message], Role], str]
-"""How a scorer asks a model: messages and the inference's role to the answer's text."""
+"""How a scorer asks the arm's model: messages and the inference's role to the answer's text. It is an attempt of the
+trial like any other: journalled, measured, and its cost counts. Raises ScorerError where the model's server failed."""
 
 
 @runtime_checkable
@@ -136,7 +137,9 @@ class Scorer(Protocol):
         Args:
             task: the step's task, hidden tests and reference included.
             answer: the step, and what the tests that decide say of it.
-            ask: asks a model; None: none can be asked, which is so in every session as yet.
+            ask: asks a model, through the runner; None: none can be asked, and what needs one is not measured. Where
+                the answer to a question is not there yet, the call ends here and `score` is called again when it is:
+                the same step must lead to the same questions, in the same order.
 
         Raises:
             ScorerError: the scorer failed. That, and whatever else it raises, is recorded as such, never as a 0.

@@ -31,16 +31,20 @@ class Trial:
     seed: int
     actions: list[Action] = field(default_factory=list)
     """All that was decided; an action's index is its place."""
+    scorers: dict[int, str] = field(default_factory=dict)
+    """Which scorer asks, by the index of its action. What it is answered is no step: no strategy sees it."""
     attempts: dict[int, AttemptFinished] = field(default_factory=dict)
     checks: dict[int, StepFinished] = field(default_factory=dict)
     hidden: dict[int, Evaluation] = field(default_factory=dict)
-    """What the hidden tests that ran beside the public ones say, until the trial's end records it. No strategy sees it,
-    and it is in no event: a resumed trial runs them again."""
+    """What the hidden tests say, until the trial's end records it. No strategy sees it, and it is in no event: a
+    resumed trial runs them again."""
 
     def apply(self, event: Event) -> None:
         """Takes one of this trial's events in."""
         match event:
             case ActionsDecided():
+                if event.scorer:
+                    self.scorers |= dict.fromkeys(range(event.first, event.first + len(event.actions)), event.scorer)
                 self.actions.extend(event.actions)
             case AttemptFinished():
                 self.attempts[event.index] = event
@@ -54,9 +58,11 @@ class Trial:
 
     @property
     def outstanding(self) -> list[int]:
-        """Indices of the actions that are decided and neither a step nor failed yet."""
+        """Indices of the actions that are decided and neither a step, nor a scorer's that was answered, nor failed."""
         return [
-            index for index in range(len(self.actions)) if index not in self.checks and self.failure_of(index) is None
+            index
+            for index in range(len(self.actions))
+            if index not in (self.attempts if index in self.scorers else self.checks) and self.failure_of(index) is None
         ]
 
     def failure_of(self, index: int) -> Failure | None:
@@ -66,8 +72,9 @@ class Trial:
 
     @property
     def failure(self) -> Failure | None:
-        """The first infrastructure failure of the trial, which ends it."""
-        return next((failure for index in range(len(self.actions)) if (failure := self.failure_of(index))), None)
+        """The first infrastructure failure of the trial, which ends it. One of a scorer's question ends only that."""
+        own = (index for index in range(len(self.actions)) if index not in self.scorers)
+        return next((failure for index in own if (failure := self.failure_of(index))), None)
 
     @property
     def steps(self) -> list[Step]:

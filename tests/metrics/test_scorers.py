@@ -174,7 +174,7 @@ def test_a_scorer_may_ask_a_model_through_the_runner() -> None:
 
     collector = MetricsCollector([Judge()])
     assert collector.score(TASK, step("code"), None) == ((Score("style", None, "judge/2"),), ())
-    assert collector.score(TASK, step("code"), None, ask=ask) == ((Score("style", 0.5, "judge/2"),), ())
+    assert collector.score(TASK, step("code"), None, asking=lambda _: ask) == ((Score("style", 0.5, "judge/2"),), ())
     assert asked == [([Message("user", "code")], "judge")]
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from smallenough.protocols import Scorer
+from smallenough.protocols import AskModel, Scorer
 from smallenough.records import Answer, Ask, Evaluation, Score, Step, Task, Test, TestResult
 
 TASK = Task("t", "Write double(n), which returns n doubled.", "double", hidden_tests=(Test("assert double(2) == 4"),))
@@ -27,8 +27,15 @@ class ScorerContract:
     def scorer(self) -> Scorer:
         raise NotImplementedError
 
-    def scores(self, scorer: Scorer, code: str | None, *, passed: bool | None = None) -> list[Score]:
-        return scorer.score(TASK, answer(code, passed=passed))
+    @pytest.fixture(params=["no model", "a model"])
+    def ask(self, request: pytest.FixtureRequest) -> AskModel | None:
+        """How the scorer asks: not at all, or a model that answers everything alike."""
+        return None if request.param == "no model" else lambda messages, role: f"{len(messages)} {role}"
+
+    def scores(
+        self, scorer: Scorer, code: str | None, *, passed: bool | None = None, ask: AskModel | None = None
+    ) -> list[Score]:
+        return scorer.score(TASK, answer(code, passed=passed), ask)
 
     def test_it_is_a_scorer_with_a_name_and_a_version(self, scorer: Scorer) -> None:
         assert isinstance(scorer, Scorer)
@@ -37,10 +44,10 @@ class ScorerContract:
 
     @pytest.mark.parametrize("code", [RIGHT, WRONG, None, "", "def (", "x" * 10_000, "\x00", "é = '\ud800'"])
     def test_every_answer_has_scores_signed_by_it_and_what_is_not_measured_is_none(
-        self, scorer: Scorer, code: str | None
+        self, scorer: Scorer, code: str | None, ask: AskModel | None
     ) -> None:
         for passed in (True, False, None):
-            for score in self.scores(scorer, code, passed=passed):
+            for score in self.scores(scorer, code, passed=passed, ask=ask):
                 assert score.name
                 assert score.scorer == f"{scorer.name}/{scorer.version}"
                 assert score.value is None or math.isfinite(score.value)

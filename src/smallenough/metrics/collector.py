@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from smallenough import plugins
 from smallenough.errors import InputError, Interrupted
@@ -49,7 +49,7 @@ class MetricsCollector:
         step: Step,
         hidden: Evaluation | None,
         reference_seconds: float | None = None,
-        ask: AskModel | None = None,
+        asking: Callable[[str], AskModel] | None = None,
     ) -> tuple[tuple[Score, ...], tuple[Failure, ...]]:
         """The scores of one step, and the scorers that failed on it.
 
@@ -58,13 +58,14 @@ class MetricsCollector:
             step: an answer of a trial that has ended.
             hidden: the answer on the tests that decide; None: there are none.
             reference_seconds: time of the reference's calls in those tests.
-            ask: asks a model, for scorers that judge with one; None: none can be asked.
+            asking: how a scorer, given as `style/1`, asks a model; None: none can be asked.
         """
         answer = Answer(step, hidden, reference_seconds)
         scores: list[Score] = []
         failures: list[Failure] = []
         for scorer in self.scorers:
             try:
+                ask = asking(f"{scorer.name}/{scorer.version}") if asking else None
                 scores.extend(scorer.score(task, answer, ask))
             except Interrupted:
                 raise

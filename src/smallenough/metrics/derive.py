@@ -207,8 +207,9 @@ def _sandbox_runs(facts: TrialFacts) -> float:
 
 
 def _parent(trial: Trial, index: int) -> int | None:
+    """What an attempt builds on; a scorer's question about a step builds on nothing."""
     action = trial.actions[index]
-    return action.parent if isinstance(action, Ask) else None
+    return action.parent if isinstance(action, Ask) and index not in trial.scorers else None
 
 
 def _value(scores: Iterable[Score], name: str) -> float | None:

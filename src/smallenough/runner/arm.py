@@ -192,7 +192,9 @@ class ArmRun:
         match event:
             case TrialFinished():
                 self._open -= 1
-            case AttemptFinished(failure=None):
+            case ActionsDecided():
+                self._go_on(trial)
+            case AttemptFinished(failure=None) if event.index not in trial.scorers:
                 self._check(trial, event.index)
             case AttemptFinished() | StepFinished() if not trial.outstanding:
                 self._go_on(trial)

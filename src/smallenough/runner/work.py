@@ -11,11 +11,12 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from smallenough.clock import now
 from smallenough.errors import InfrastructureError, JournalError
 from smallenough.evaluation import evaluate, evaluate_groups
-from smallenough.events import AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
+from smallenough.events import ActionsDecided, AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
 from smallenough.extraction import extract_code
 from smallenough.journal import Journal
 from smallenough.machine import usable_cores
@@ -37,6 +38,7 @@ from smallenough.records import (
     digest,
 )
 from smallenough.resources.monitor import ResourceMonitor
+from smallenough.runner.asking import Asked, Asking
 from smallenough.trial import Trial
 
 
@@ -136,27 +138,44 @@ class Bench:
         """Whether other tests decide than those that are shown."""
         return bool(task.hidden_tests) and self.suite.protocol == "split"
 
-    def finish(self, trial: Trial, chosen: Step | None) -> TrialFinished:
-        """Takes the hidden tests and the scorers to every step, and journals the trial's end."""
-        event = self.scored(trial, chosen)
+    def finish(self, trial: Trial, chosen: Step | None) -> TrialFinished | ActionsDecided:
+        """Takes the hidden tests and the scorers to every step, and journals the trial's end.
+
+        Where a scorer has a question for the model, that is journalled instead: the trial is finished once it has its
+        answer.
+        """
+        event: TrialFinished | ActionsDecided
+        try:
+            event = self.scored(trial, chosen, ask=True)
+        except Asked as asked:
+            event = ActionsDecided(trial.key, len(trial.actions), (asked.ask,), now(), asked.scorer)
         self.journal.append(event)
         return event
 
-    def scored(self, trial: Trial, chosen: Step | None) -> TrialFinished:
-        """What the hidden tests and the scorers say of every step, as the trial's end; nothing is journalled."""
+    def scored(self, trial: Trial, chosen: Step | None, *, ask: bool = False) -> TrialFinished:
+        """What the hidden tests and the scorers say of every step, as the trial's end; nothing is journalled.
+
+        Args:
+            trial: a trial with nothing outstanding.
+            chosen: its answer.
+            ask: whether scorers may ask what was not asked yet.
+
+        Raises:
+            Asked: one does.
+        """
         failure = trial.failure
         scored: tuple[Scored, ...] = ()
         outcome: Outcome = "sandbox_failed" if failure and failure.error == "SandboxError" else "model_failed"
         if failure is None:
             try:
-                scored = tuple(self._score(trial, step) for step in trial.steps)
+                scored = tuple(self._score(trial, step, ask) for step in trial.steps)
                 outcome = _outcome(scored, chosen)
             except InfrastructureError as error:
                 failure, outcome = _failure(error), "sandbox_failed"
         index = chosen.index if chosen else None
         return TrialFinished(trial.key, outcome, index, scored, failure, now())
 
-    def _score(self, trial: Trial, step: Step) -> Scored:
+    def _score(self, trial: Trial, step: Step, ask: bool) -> Scored:
         task = trial.task
         if not task.entry_point or (isinstance(step.action, Ask) and not step.action.check):
             return Scored(step.index, None, ())
@@ -165,7 +184,10 @@ class Bench:
             hidden = trial.hidden.get(step.index) or evaluate(
                 step.code, task.problem, task.setup, task.hidden_tests, self.sandbox, self.plan.limits
             )
-        scores, failures = self.collector.score(task, step, hidden, self.references.get(task.id))
+            trial.hidden[step.index] = hidden
+        seconds = self.references.get(task.id)
+        asking = partial(Asking, trial, step, new=ask)
+        scores, failures = self.collector.score(task, step, hidden, seconds, asking)
         return Scored(step.index, hidden, scores, failures)
 
 

@@ -220,7 +220,7 @@ def trial_row(context: Context, trial: Trial, finished: TrialFinished) -> dict[s
         "chosen": finished.chosen,
         "seed": trial.seed,
         "baseline": arm.name == context.baseline().name,
-        "steps": len(trial.actions),
+        "steps": len(trial.actions) - len(trial.scorers),
         **trial_metrics(trial, finished, context.plan.weights),
     }
 
@@ -336,11 +336,12 @@ def scores(given: tuple[Score, ...]) -> dict[str, float | None]:
 def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Scored | None, *, final: bool) -> RunRecord:
     """The run of an attempt, with `attempt.json`: prompt, response, code, test output.
 
-    Not `final`: the trial goes on, and the hidden tests have not been run. Final and not `scored`: another failure
-    ended the trial first.
+    Not `final`: the trial goes on, and the hidden tests have not been run. Final and not `scored`: a scorer asked it,
+    or another failure ended the trial first.
     """
     attempt, check, action = trial.attempts[index], trial.checks.get(index), trial.actions[index]
     assert isinstance(action, Ask)
+    lost = scored is None and index not in trial.scorers
     record = record_of("attempt", trial.key, index)
     identity = (*ATTEMPT_TAGS, *ATTEMPT_NUMBERS, "note", "error")
     usage = attempt.usage
@@ -364,7 +365,7 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
         record_of("trial", trial.key),
         "attempt",
         f"{index} {action.role}" + (f" · {action.note}" if action.note else ""),
-        "RUNNING" if not final else "FAILED" if attempt.failure else "KILLED" if scored is None else "FINISHED",
+        "RUNNING" if not final else "FAILED" if attempt.failure else "KILLED" if lost else "FINISHED",
         attempt.started,
         attempt.time if final else None,
         {
