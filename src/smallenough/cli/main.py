@@ -18,13 +18,15 @@ from typing import Any
 import click
 
 import smallenough
-from smallenough.errors import SmallenoughError, UnknownName
+from smallenough.errors import InputError, SmallenoughError, UnknownName
+from smallenough.machine import path_fault
 
 _COMMANDS = {
     "run": "Run models on tasks, and compare them (the default: `smallenough --model NAME` will do).",
     "resume": "Go on with a session that was interrupted.",
     "sessions": "List sessions, the newest first.",
     "compare": "Compare the arms of sessions.",
+    "score": "Score saved completions again, without a model.",
     "search": "Search for a model's best options within a limit on cost, then compare them.",
     "flush": "Write to MLflow what a session could not write while it ran.",
     "tasks": "List, show, import and export tasks.",
@@ -90,8 +92,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line, and ends the process with the documented exit code."""
-    _read_environment()
     try:
+        _read_environment()
         with _terminating():
             code = cli.main(args=arguments, prog_name="smallenough", standalone_mode=False)
     except click.ClickException as error:
@@ -120,9 +122,24 @@ def _terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+_PATHS = ("SMALLENOUGH_STORE", "SMALLENOUGH_PROMPTS", "SMALLENOUGH_MODELS", "SMALLENOUGH_CACHE", "SMALLENOUGH_MBPP")
+
+
 def _read_environment() -> None:
-    """Sets what `.env` in the working folder says, and the environment does not."""
+    """Sets what `.env` in the working folder says, and the environment does not.
+
+    Raises:
+        InputError: that file can't be read, or a variable names no possible path.
+    """
     if Path(".env").is_file():
         from dotenv import load_dotenv
 
-        load_dotenv(".env")
+        try:
+            load_dotenv(".env")
+        except UnicodeDecodeError as error:
+            raise InputError(".env: is not UTF-8; save it as that") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f".env: can't be read: {error}") from error
+    for name in _PATHS:
+        if fault := path_fault(os.environ.get(name, "")):
+            raise InputError(f"{name}: {fault}; name another path")
