@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallenough.analysis.budgets import Budgets, LeftOut, budget_curves, courses, resampling_course, told
+from smallenough.analysis.budgets import Budgets, budget_curves, sentences
 from smallenough.analysis.costs import COSTS
+from smallenough.analysis.courses import LeftOut, courses, resampling_course, resampling_courses
 from smallenough.errors import InputError, UnknownName
 from tests.analysis.trees import Trial, Try, frames, rate, right, trial_lists, wrong
 
@@ -78,7 +79,7 @@ class TestCurves:
     def test_repeats_of_a_task_are_no_tasks_more(self) -> None:
         once = [Trial(f"t{task}", [right() if task % 2 else wrong()]) for task in range(10)]
         thrice = [Trial(one.task, one.tries, repeat) for one in once for repeat in range(3)]
-        (alone,), (repeated,) = curves(single=once).curves, curves(single=thrice).curves
+        (alone,), (repeated,) = curves(cascade=once).curves, curves(cascade=thrice).curves
         assert (repeated.trials, repeated.tasks) == (30, 10)
         assert repeated.low == alone.low
         assert repeated.high == alone.high
@@ -96,7 +97,7 @@ class TestCurves:
 
     def test_tasks_alike_in_their_repeats_have_no_band(self) -> None:
         mixed = [Trial(f"t{n}", [one], repeat) for n in range(4) for repeat, one in enumerate([right(), wrong()])]
-        (curve,) = curves(single=mixed).curves
+        (curve,) = curves(cascade=mixed).curves
         assert (curve.success[-1], curve.low[-1], curve.high[-1]) == (0.5, None, None)
 
     def test_all_arms_have_the_same_budgets_and_their_own_largest_among_them(self) -> None:
@@ -123,7 +124,7 @@ class TestCurves:
         (curve,) = found.curves
         assert curve.left_out == LeftOut(failed=1, unscored=1, unmeasured=1)
         assert (curve.trials, curve.success[-1]) == (2, 0.5)
-        assert told(found) == (
+        assert sentences(found) == (
             "Of 5 trials of 'branching', 1 ended in an infrastructure failure, 1 no tests decide,"
             f" 1 lack measured {COSTS['seconds'].title}: they have no part in its curve.",
         )
@@ -132,7 +133,7 @@ class TestCurves:
         found = curves("energy", single=[Trial("t", [right()])])
         assert found.curves == ()
         assert found.missing == {"single": LeftOut(unmeasured=1)}
-        assert told(found) == ("No curve of 'single': none of its trials is scored and has its energy measured.",)
+        assert sentences(found) == ("No curve of 'single': none of its trials is scored and has its energy measured.",)
         assert len(found.to_frame()) == 0
 
     def test_frame_has_units_and_types(self) -> None:
@@ -218,6 +219,16 @@ class TestResamplingFromRepeats:
         course = resampling_course("single", trials, attempts, "seconds")
         assert course is not None
         assert course.spent.tolist() == [3.0, 1.0, 2.0]
+
+    def test_it_has_a_curve_where_no_arm_of_the_model_samples(self) -> None:
+        repeats = [Trial("t", [wrong(2.0)], 0), Trial("t", [right(3.0)], 1)]
+        alone = curves(single=repeats, branching=[Trial("t", [right()])]).curves
+        assert [one.arm for one in alone] == ["single", "branching", "single, repeats as samples"]
+        assert (alone[0].success[-1], alone[2].success[-1]) == (0.5, 1.0)
+        beside = curves(single=repeats, best_of_n=[Trial("t", [right()])]).curves
+        assert [one.arm for one in beside] == ["single", "best_of_n"]
+        other = [Trial("t", [right()], said={"model": "large"})]
+        assert set(resampling_courses(*frames(single=repeats, best_of_n=other), "seconds")) == {"single"}
 
     def test_without_repeats_there_is_none(self) -> None:
         trials, attempts = frames(single=[Trial("t", [right()]), Trial("u", [right()])])

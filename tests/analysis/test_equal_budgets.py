@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from smallenough.analysis.budgets import courses
 from smallenough.analysis.costs import COSTS
+from smallenough.analysis.courses import courses
 from smallenough.analysis.equal_budgets import (
     AtBudget,
     EqualBudget,

@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from smallenough.analysis.budgets import ADDITIVE
 from smallenough.analysis.by_task import Success, caveat, cells, difference, scored, success, told
 from smallenough.analysis.costs import COSTS, Cost
+from smallenough.analysis.courses import ADDITIVE
 from smallenough.analysis.statistics import RESAMPLES, Difference
 from smallenough.records import Json
 

@@ -14,15 +14,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from smallenough.analysis.budgets import Course, courses, resampling_course
 from smallenough.analysis.by_task import TASK, Success, caveat, cells, success_of, told
 from smallenough.analysis.costs import cost_named
+from smallenough.analysis.courses import ONE_SHOT, RESAMPLING, Course, courses, resampling_courses
 from smallenough.analysis.statistics import RESAMPLES, Difference, Floats, paired_difference
 from smallenough.analysis.wording import points
 from smallenough.wording import share
-
-ONE_SHOT, RESAMPLING = "single", "best_of_n"
-"""Strategies that others are set beside."""
 
 Beside: TypeAlias = Literal["one attempt", "resampling"]
 
@@ -72,8 +69,8 @@ def equal_budgets(
     Resampling is every `best_of_n` arm of the model; where there is none, the repeats of its `single` arms.
 
     Args:
-        trials: as for `budget_curves`, with `model`, `provider` and `strategy`.
-        attempts: as for `budget_curves`.
+        trials: as for `courses`, with `model`, `provider` and `strategy`.
+        attempts: as for `courses`.
         cost: one of `ADDITIVE`.
         confidence: of the intervals.
         resamples: of the intervals.
@@ -83,24 +80,22 @@ def equal_budgets(
         UnknownName: there is no such cost.
         InputError: the cost does not add up over attempts.
     """
-    known = courses(trials, attempts, cost)
-    arms = trials.drop_duplicates("label").set_index("label")[["model", "provider", "strategy"]]
+    known, repeated = courses(trials, attempts, cost), resampling_courses(trials, attempts, cost)
+    arms = trials.drop_duplicates("label").set_index("label")[["model", "provider", "strategy"]].astype("object")
     found = []
     for label, row in arms[~arms["strategy"].isin([ONE_SHOT, RESAMPLING])].iterrows():
         alike = arms[(arms["model"] == row["model"]) & (arms["provider"] == row["provider"])]
-        singles = [known[str(one)] for one in alike.index[alike["strategy"] == ONE_SHOT]]
-        sampled = [known[str(one)] for one in alike.index[alike["strategy"] == RESAMPLING]]
-        repeated = [] if sampled else [resampling_course(one.arm, trials, attempts, cost) for one in singles]
-        others: list[tuple[Course | None, Beside, bool]] = [
-            *((one, "resampling", False) for one in sampled),
-            *((one, "resampling", True) for one in repeated),
-            *((one, "one attempt", False) for one in singles),
+        singles, sampled = (
+            [str(one) for one in alike.index[alike["strategy"] == strategy]] for strategy in (ONE_SHOT, RESAMPLING)
+        )
+        others: list[tuple[Course, Beside, bool]] = [
+            *((known[one], "resampling", False) for one in sampled),
+            *((repeated[one], "resampling", True) for one in singles if one in repeated),
+            *((known[one], "one attempt", False) for one in singles),
         ]
         for other, beside, from_repeats in others:
-            at = other and at_equal_budget(
-                known[str(label)], other, confidence=confidence, resamples=resamples, seed=seed
-            )
-            if other and at:
+            at = at_equal_budget(known[str(label)], other, confidence=confidence, resamples=resamples, seed=seed)
+            if at:
                 found.append(EqualBudget(str(label), str(row["strategy"]), other.arm, beside, from_repeats, cost, at))
     return tuple(found)
 
