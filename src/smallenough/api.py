@@ -18,13 +18,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smallenough.analysis.findings import Findings, Terms
 from smallenough.cli.ending import wait_for_writer
 from smallenough.cli.progress import SessionProgress
 from smallenough.errors import InputError
 from smallenough.options import parse_spec
 from smallenough.records import Json, Sampling, Suite
 from smallenough.sessions import experiment
-from smallenough.sessions.compare import Compared, compare_sessions
+from smallenough.sessions.compare import compare_sessions
 from smallenough.sessions.experiment import SessionResult
 from smallenough.sessions.places import store_in_force
 from smallenough.sessions.prepare import prepare
@@ -125,7 +126,7 @@ class ExperimentRunner:
         wait_for_writer(result, quiet=not self._progress)
         return result
 
-    def compare_models(self, sessions: Sequence[str] = (), *, baseline: str | None = None) -> Compared:
+    def compare_models(self, sessions: Sequence[str] = (), *, baseline: str | None = None) -> Findings:
         """Compares arms, read back from the tracking store.
 
         Args:
@@ -141,7 +142,7 @@ class ExperimentRunner:
             TrackingError: the store can't be read, and the journals are elsewhere.
         """
         chosen, whole = self._chosen(sessions)
-        return compare_sessions(self.store, chosen, whole, baseline=baseline)
+        return compare_sessions(self.store, chosen, whole, Terms(baseline=baseline))
 
     def get_experiment_summary(self) -> pd.DataFrame:
         """All arms of all sessions of the experiment, one row each, the newest session first.

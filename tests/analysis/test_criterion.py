@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallenough.analysis.criterion import TIE, Criterion
+from smallenough.analysis.criterion import TIE, Costs, Criterion
 from smallenough.errors import InputError, UnknownName
 
 AMOUNTS = st.floats(1e-6, 1e12)
@@ -37,7 +37,7 @@ class TestReading:
 
 class TestOrder:
     def test_the_next_cost_decides_between_equals(self) -> None:
-        arms = {
+        arms: dict[str, Costs] = {
             "a": {"memory": 2.0e9, "seconds": 9.0},
             "b": {"memory": 2.05e9, "seconds": 3.0},
             "c": {"memory": 1.0e9, "seconds": 50.0},
@@ -49,12 +49,12 @@ class TestOrder:
         assert Criterion().order(arms) == ("a", "b")
 
     def test_what_was_not_measured_is_left_out(self) -> None:
-        arms = {"a": {"memory": None, "seconds": 1.0}, "b": {"memory": 5.0, "seconds": None}}
+        arms: dict[str, Costs] = {"a": {"memory": None, "seconds": 1.0}, "b": {"memory": 5.0, "seconds": None}}
         assert Criterion().order(arms) == ("b",)
         assert Criterion.parse("memory=1,seconds=1").order(arms) == ()
 
     def test_a_later_cost_that_was_not_measured_drops_nobody(self) -> None:
-        arms = {"a": {"memory": 5.0, "seconds": None}, "b": {"memory": 5.0, "seconds": 2.0}}
+        arms: dict[str, Costs] = {"a": {"memory": 5.0, "seconds": None}, "b": {"memory": 5.0, "seconds": 2.0}}
         assert Criterion().order(arms) == ("b", "a")
 
     def test_weights_count(self) -> None:

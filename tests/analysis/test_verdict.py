@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def verdict(
     arms: Mapping[str, Sequence[str]],
     margin: float | None = None,
     by: str | None = None,
-    **totals: dict[str, Any],
+    totals: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> Verdict:
     frames = prepare(*study(arms, **totals))
     comparison = compare_frames(frames, resamples=FEW)
@@ -44,7 +45,7 @@ def memory(**bytes_by_arm: float | None) -> dict[str, dict[str, Any]]:
 class TestKinds:
     def test_the_cheapest_that_is_not_worse(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(162, 200), TINY: outcomes(60, 200)}
-        found = verdict(arms, **memory(large=8 * GB, small=4 * GB, tiny=1 * GB))
+        found = verdict(arms, totals=memory(large=8 * GB, small=4 * GB, tiny=1 * GB))
         assert (found.kind, found.arm) == ("found", SMALL)
         assert [one.arm for one in found.candidates] == [TINY, SMALL]
         assert found.candidate(TINY).standing == "worse"
@@ -56,12 +57,12 @@ class TestKinds:
 
     def test_the_cheapest_of_several_that_are_not_worse(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(160, 200), TINY: outcomes(159, 200)}
-        found = verdict(arms, **memory(large=8 * GB, small=4 * GB, tiny=1 * GB))
+        found = verdict(arms, totals=memory(large=8 * GB, small=4 * GB, tiny=1 * GB))
         assert (found.kind, found.arm) == ("found", TINY)
 
     def test_not_enough_data_says_how_much_more(self) -> None:
         mixed = ["solved", "unsolved"] * 20
-        found = verdict({LARGE: mixed, SMALL: mixed[::-1]}, 0.05, **memory(large=8 * GB, small=4 * GB))
+        found = verdict({LARGE: mixed, SMALL: mixed[::-1]}, 0.05, totals=memory(large=8 * GB, small=4 * GB))
         assert (found.kind, found.arm) == ("not enough data", None)
         more = found.candidate(SMALL).more_tasks
         assert more is not None
@@ -83,7 +84,9 @@ class TestKinds:
         assert 0.6 < hits / 60 < 0.95
 
     def test_an_estimate_below_the_margin_is_not_promised_anything(self) -> None:
-        found = verdict({LARGE: outcomes(20, 30), SMALL: outcomes(17, 30)}, 0.05, **memory(large=8 * GB, small=4 * GB))
+        found = verdict(
+            {LARGE: outcomes(20, 30), SMALL: outcomes(17, 30)}, 0.05, totals=memory(large=8 * GB, small=4 * GB)
+        )
         assert found.candidate(SMALL).standing == "undecided"
         assert found.candidate(SMALL).more_tasks is None
         assert found.kind == "none"
@@ -91,13 +94,13 @@ class TestKinds:
 
     def test_none(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(100, 200)}
-        found = verdict(arms, **memory(large=8 * GB, small=4 * GB))
+        found = verdict(arms, totals=memory(large=8 * GB, small=4 * GB))
         assert (found.kind, found.arm) == ("none", None)
         assert sentences(found)[0] == "None: no cheaper arm is shown to be good enough beside 'large'."
 
     def test_the_baseline_is_the_cheapest(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(190, 200)}
-        found = verdict(arms, **memory(large=1 * GB, small=4 * GB))
+        found = verdict(arms, totals=memory(large=1 * GB, small=4 * GB))
         assert (found.kind, found.arm) == ("none cheaper", None)
         assert sentences(found)[0] == "'large' is the cheapest that is good enough: no cheaper arm is."
 
@@ -115,7 +118,7 @@ class TestKinds:
     @pytest.mark.parametrize("same", ["solved", "unsolved"])
     def test_all_or_nothing_solved_by_both(self, same: str) -> None:
         """Pairs that all agree are evidence: 200 of them that the difference is not five points."""
-        found = verdict({LARGE: [same] * 200, SMALL: [same] * 200}, **memory(large=8 * GB, small=4 * GB))
+        found = verdict({LARGE: [same] * 200, SMALL: [same] * 200}, totals=memory(large=8 * GB, small=4 * GB))
         assert found.kind == "found"
 
 
@@ -146,29 +149,36 @@ class TestMargin:
 class TestWhatWasNotMeasured:
     def test_failures_are_no_wrong_answers(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: [*outcomes(155, 190), *["model_failed"] * 10]}
-        found = verdict(arms, **memory(large=8 * GB, small=4 * GB))
+        found = verdict(arms, totals=memory(large=8 * GB, small=4 * GB))
         test = found.candidate(SMALL).test
         assert test is not None
         assert test.pairs == 190
 
     def test_an_arm_without_the_cost_is_named_and_not_chosen_as_cheaper(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(160, 200)}
-        found = verdict(arms, **memory(large=None, small=4 * GB))
+        found = verdict(arms, totals=memory(large=None, small=4 * GB))
         assert (found.kind, found.arm) == ("found", SMALL)
         assert found.candidate(SMALL).cheaper is None
         said = sentences(found)
-        assert "whose cost was not measured in the same way" in said[0]
+        assert said[0] == "'small' is good enough; whether it is cheaper than 'large' is not known."
         assert any("The peak memory of 'large' was not measured." in one for one in said)
-        other = verdict(arms, **memory(large=8 * GB, small=None))
+        other = verdict(arms, totals=memory(large=8 * GB, small=None))
         assert any("they can't be ordered by it" in one for one in sentences(other))
 
     def test_a_cost_that_no_arm_has_is_told_and_left_out(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(160, 200)}
-        found = verdict(
-            arms, large={"peak_memory_bytes": None}, small={"peak_memory_bytes": None, "wall_seconds": 10.0}
-        )
+        nowhere: dict[str, Any] = {"peak_memory_bytes": None}
+        found = verdict(arms, totals={LARGE: nowhere, SMALL: {**nowhere, "wall_seconds": 10.0}})
         assert (found.kind, found.arm, found.unmeasured) == ("found", SMALL, ("memory",))
         assert any("Not measured for any arm" in one and "peak memory" in one for one in sentences(found))
+
+    def test_a_cost_that_was_asked_for_and_no_arm_has_orders_nothing(self) -> None:
+        arms = {LARGE: outcomes(160, 200), SMALL: outcomes(160, 200), TINY: outcomes(50, 200)}
+        found = verdict(arms, by="money")
+        assert (found.kind, found.arm) == ("no cost", None)
+        said = sentences(found)
+        assert said[0] == "No verdict: money was measured for no arm, so that none is known to be cheaper."
+        assert said[1] == "Good enough: 'small'."
 
 
 class TestCorrection:
@@ -212,7 +222,7 @@ class TestProperties:
     def test_whatever_is_there_it_is_told_in_words(
         self, one: list[str], two: list[str], three: list[str], a: float | None, b: float | None, c: float | None
     ) -> None:
-        found = verdict({LARGE: one, SMALL: two, TINY: three}, **memory(large=a, small=b, tiny=c))
+        found = verdict({LARGE: one, SMALL: two, TINY: three}, totals=memory(large=a, small=b, tiny=c))
         said = sentences(found)
         assert all(one.endswith(".") for one in said)
         assert (found.arm is not None) == (found.kind == "found")

@@ -61,7 +61,8 @@ def test_csv_has_a_line_for_each_arm_and_every_number_that_json_has(compare: Any
 
 
 def test_markdown_is_a_table_of_the_arms(compare: Any, sessions: Any) -> None:
-    lines = compare(sessions[1][0], "--markdown").out.splitlines()
+    verdict, _, *lines = compare(sessions[1][0], "--markdown").out.splitlines()
+    assert verdict.endswith(".")
     assert lines[0].startswith("| Arm ")
     assert set(lines[1]) <= set("| -:")
     assert [line.split("|")[1].strip() for line in lines[2:4]] == ["m single", "m branching"]

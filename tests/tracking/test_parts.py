@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallenough import journal
-from smallenough.analysis.comparison import Prices
+from smallenough.analysis.findings import Terms
+from smallenough.analysis.money import Prices
 from smallenough.errors import InputError
 from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Event, SessionResumed, SessionStarted, encode
 from smallenough.metrics import ARM_KEYS
@@ -236,7 +237,7 @@ def test_time_money_idle_share_and_estimated_energy_reach_the_comparison(done: A
         return [event]
 
     store, session = rewritten(edit)
-    found = compare_sessions(store, [session], prices=Prices(per_kwh=3.0, per_machine_hour=10.0))
+    found = compare_sessions(store, [session], terms=Terms(prices=Prices(per_kwh=3.0, per_machine_hour=10.0)))
     (row,) = found.comparison.rows
     assert (row.totals.wall_seconds, row.totals.idle_cpu_rate) == (1800.0, 0.5)
     assert row.totals.money == pytest.approx(3.0 + 5.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from smallenough.analysis import table
@@ -15,6 +14,22 @@ from smallenough.analysis.money import Prices
 from smallenough.analysis.verdict import Verdict, judge
 from smallenough.analysis.verdict_words import sentences
 from smallenough.tracking.reader import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is compared with what, and what counts."""
+
+    baseline: str | None = None
+    """The arm to compare with; None: the one that the sessions name."""
+    prices: Prices | None = None
+    """What is charged; None: as the sessions were told, if they agree."""
+    margin: float | None = None
+    """By how much of the solved rate an arm may be worse; None: by the number of tasks."""
+    criterion: Criterion | None = None
+    """What cheap means; None: peak memory, then seconds."""
+    common: bool = False
+    """Whether only what every arm tried is compared."""
 
 
 @dataclass(frozen=True)
@@ -41,43 +56,37 @@ class Findings:
         }
         return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
 
+    def to_markdown(self, *, detailed: bool = False) -> str:
+        """The verdict in words, the table, and what a reader should know."""
+        shown = table.markdown(self.comparison, detailed=detailed)
+        return "\n".join([" ".join(sentences(self.verdict)), "", shown, *(f"- {note}" for note in self.tables.notes)])
+
     def _repr_markdown_(self) -> str:
         """How a notebook shows it."""
-        return "\n\n".join([" ".join(sentences(self.verdict)), table.markdown(self.comparison), *self.tables.notes])
+        return self.to_markdown()
 
 
-def find(
-    tables: Tables,
-    *,
-    baseline: str | None = None,
-    prices: Prices | None = None,
-    margin: float | None = None,
-    criterion: Criterion | None = None,
-    common: bool = False,
-) -> Findings:
+def find(tables: Tables, terms: Terms | None = None) -> Findings:
     """What tables come to.
 
     Args:
         tables: as the reader brings them.
-        baseline: the arm to compare with; None: the one that the sessions name.
-        prices: what is charged; None: as the sessions were told, if they agree.
-        margin: by how much of the solved rate an arm may be worse; None: by the number of tasks.
-        criterion: what cheap means; None: peak memory, then seconds.
-        common: whether only what every arm tried is compared.
+        terms: what is compared with what; None: the defaults.
 
     Raises:
         UnknownName: there is no such arm.
         InputError: there is nothing to compare, or nothing in common.
     """
-    charged = prices or recorded_prices(tables)
-    frames = prepare(tables.trials, tables.arms, tables.attempts, charged)
-    if common:
+    asked = terms or Terms()
+    prices = asked.prices or recorded_prices(tables)
+    frames = prepare(tables.trials, tables.arms, tables.attempts, prices)
+    if asked.common:
         frames = common_tasks(frames)
-    comparison = compare_frames(frames, baseline, charged)
-    return Findings(tables, frames, comparison, judge(frames, comparison, margin, criterion))
+    comparison = compare_frames(frames, asked.baseline, prices)
+    return Findings(tables, frames, comparison, judge(frames, comparison, asked.margin, asked.criterion))
 
 
 def recorded_prices(tables: Tables) -> Prices | None:
     """The prices with which all of the sessions were run; None: they were told none, or different ones."""
-    told: Sequence[dict[str, str]] = [dict(tables.prices.get(session, {})) for session in tables.sessions]
+    told = [tables.prices(session) for session in tables.sessions]
     return Prices.recorded(told[0]) if all(other == told[0] for other in told) else None

@@ -33,7 +33,7 @@ POWER = 0.8
 """With which 'N more tasks would settle it' is reckoned."""
 
 Standing: TypeAlias = Literal["not worse", "worse", "undecided", "not compared"]
-Kind: TypeAlias = Literal["found", "none cheaper", "not enough data", "none", "not comparable"]
+Kind: TypeAlias = Literal["found", "none cheaper", "not enough data", "none", "no cost", "not comparable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def judge(
     used = wanted.without(unmeasured)
     places = _places(comparison.rows, used)
     candidates = _candidates(frames, others, base.arm, width, alpha, places)
-    kind, arm = _decide(candidates)
+    kind, arm = _decide(candidates, ordered=used is not None)
     return Verdict(
         kind=kind,
         arm=arm,
@@ -181,10 +181,12 @@ def _more_tasks(test: NonInferiority, difference: Difference | None, margin: flo
     return max(tasks - difference.clusters, 1)
 
 
-def _decide(candidates: Sequence[Candidate]) -> tuple[Kind, str | None]:
+def _decide(candidates: Sequence[Candidate], *, ordered: bool) -> tuple[Kind, str | None]:
     """The kind of the verdict, and its arm: the cheapest that is not worse, unless the baseline is cheaper still."""
     if all(one.standing == "not compared" for one in candidates):
         return "not comparable", None
+    if not ordered:
+        return "no cost", None
     good = next((one for one in candidates if one.standing == "not worse" and one.cheaper is not False), None)
     if good:
         return "found", good.arm

@@ -16,14 +16,17 @@ def headline(verdict: Verdict) -> str:
     if verdict.kind == "found":
         assert verdict.arm is not None
         found = verdict.candidate(verdict.arm)
-        cheaper = "cheaper than" if found.cheaper else "whose cost was not measured in the same way as that of"
-        return f"{verdict.arm!r} is good enough, and {cheaper} {base}."
+        if found.cheaper is None:
+            return f"{verdict.arm!r} is good enough; whether it is cheaper than {base} is not known."
+        return f"{verdict.arm!r} is good enough, and cheaper than {base}."
     if verdict.kind == "not enough data":
         hopeful = min((one for one in _hopeful(verdict) if one.more_tasks), key=lambda one: one.more_tasks or 0)
         more = f"about {hopeful.more_tasks:,} more tasks"
         return f"Not enough data: {more} would settle whether {hopeful.arm!r} is good enough."
     if verdict.kind == "none cheaper":
         return f"{base} is the cheapest that is good enough: no cheaper arm is."
+    if verdict.kind == "no cost":
+        return f"No verdict: {verdict.criterion.told} was measured for no arm, so that none is known to be cheaper."
     if verdict.kind == "not comparable":
         return f"No verdict: no other arm has a scored task in common with {base}."
     return f"None: no cheaper arm is shown to be good enough beside {base}."
@@ -40,7 +43,11 @@ def _about(verdict: Verdict) -> Iterator[str]:
         yield f"It solves {_against(found)}, and {_not_worse(found, verdict)}."
         if taken := _taken(found.costs, verdict.baseline_costs, verdict.criterion.costs):
             yield f"A task takes it {taken}."
-    yield from _others(verdict)
+    if verdict.kind == "no cost":
+        good = [one.arm for one in verdict.candidates if one.standing == "not worse"]
+        yield f"Good enough: {listed(good) or 'none is shown to be'}."
+    else:
+        yield from _others(verdict)
     yield from _terms(verdict)
 
 
@@ -65,7 +72,7 @@ def _terms(verdict: Verdict) -> Iterator[str]:
         f"Good enough means: not worse than {verdict.baseline!r} by more than {margin}{why}; shown by a one-sided"
         f" paired test at {100 * verdict.alpha:g}%, corrected over the arms. Cheap means: {verdict.criterion.told}."
     )
-    if verdict.unmeasured:
+    if verdict.unmeasured and verdict.kind != "no cost":
         told = ", ".join(COSTS[name].title for name in verdict.unmeasured)
         yield f"Not measured for any arm, and so no part of what cheap means: {told}."
     first = verdict.criterion.costs[0]

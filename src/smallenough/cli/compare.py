@@ -2,83 +2,74 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smallenough.cli.common import json_option, open_store, store_options
+from smallenough.cli.terms import terms_of, terms_options
 
 if TYPE_CHECKING:
-    from smallenough.sessions.compare import Compared
+    from smallenough.analysis.findings import Findings
+    from smallenough.analysis.verdict import Verdict
 
 
 @click.command("compare", short_help="Compare the arms of sessions.")
 @click.argument("sessions", nargs=-1)
 @click.option("--experiment", metavar="NAME", help="Every session of this MLflow experiment.")
-@click.option("--baseline", metavar="ARM", help="The arm that the others are compared with.  [default: the session's]")
+@terms_options
 @click.option("--details", is_flag=True, help="Every column.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print a Markdown table.")
-@click.option("--price-per-kwh", type=click.FloatRange(0), help="Price of a kilowatt-hour, to tell costs in money.")
-@click.option(
-    "--price-per-hour", type=click.FloatRange(0), help="Price of an hour of this machine, to tell costs in money."
-)
-@click.option("--currency", default="", help="What to call that money (`EUR`).")
 @click.option("--no-log", is_flag=True, help="Do not keep the comparison as a run in MLflow.")
 @json_option
 @store_options
 def command(
     sessions: tuple[str, ...],
     experiment: str | None,
-    baseline: str | None,
     *,
     details: bool,
     as_csv: bool,
     as_markdown: bool,
-    price_per_kwh: float | None,
-    price_per_hour: float | None,
-    currency: str,
     no_log: bool,
     as_json: bool,
     store: Path | None,
     tracking_uri: str | None,
+    **terms: Any,
 ) -> int:
     """Compare the arms of SESSIONS (ids, beginnings of ids, or `last`; none: the newest session), read from MLflow.
 
-    Solved tasks with Wilson intervals, differences to the baseline paired by task with bootstrap intervals, and what
-    each arm took. The comparison itself is kept in MLflow, as a run of kind `comparison`.
+    Solved tasks with Wilson intervals, differences to the baseline paired by task with bootstrap intervals, what each
+    arm took, and the verdict: the cheapest arm that is not worse than the baseline by more than a margin. It is kept in
+    MLflow, as a run of kind `comparison`.
 
     \b
       smallenough compare
       smallenough compare 20260101-120000 --baseline "mistral single"
+      smallenough compare --margin 0.1 --cheap energy
       smallenough compare --experiment smallenough --csv > comparison.csv
     """
     from smallenough.analysis import table
-    from smallenough.analysis.evidence import Prices
     from smallenough.errors import InputError
     from smallenough.sessions.compare import compare_sessions
 
     if sum((as_json, as_csv, as_markdown)) > 1:
         raise InputError("--json, --csv and --markdown are one or the other; say one of them")
-    prices = None
-    if price_per_kwh is not None or price_per_hour is not None:
-        prices = Prices(price_per_kwh, price_per_hour, currency)
-    found = compare_sessions(
-        open_store(store, tracking_uri), sessions, experiment, baseline=baseline, prices=prices, log=not no_log
-    )
+    found = compare_sessions(open_store(store, tracking_uri), sessions, experiment, terms_of(**terms), log=not no_log)
     if as_json:
-        click.echo(found.comparison.to_json())
+        click.echo(found.to_json())
     elif as_csv:
         click.echo(table.csv(found.comparison), nl=False)
     elif as_markdown:
-        click.echo(table.markdown(found.comparison, detailed=details), nl=False)
+        click.echo(found.to_markdown(detailed=details))
     else:
         show_comparison(found, detailed=details)
     return 0
 
 
-def show_comparison(found: Compared, *, detailed: bool = False, all_by: str = "--details") -> None:
+def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "--details") -> None:
     """Draws the table, and what a reader of it should know.
 
     Args:
@@ -99,7 +90,20 @@ def show_comparison(found: Compared, *, detailed: bool = False, all_by: str = "-
     for row in drawn.rows:
         shown.add_row(*row)
     Console(width=max(drawn.width, console.width)).print(shown, markup=False, highlight=False)
+    _show_verdict(found.verdict)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     if drawn.left_out:
         click.echo(f"left out for width: {', '.join(drawn.left_out)}; {all_by} shows all", err=True)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    """The verdict below the table; where nothing can be compared, the notes say why."""
+    from smallenough.analysis.verdict_words import sentences
+
+    if verdict.kind == "not comparable":
+        return
+    headline, *behind = sentences(verdict)
+    click.echo()
+    click.echo(click.style(headline, bold=True))
+    click.echo(click.wrap_text(" ".join(behind), width=min(shutil.get_terminal_size((120, 24)).columns, 120)))

@@ -117,7 +117,7 @@ def _comparison(result: SessionResult, store: Store, *, as_json: bool, log: bool
 
     found = compare_sessions(store, [result.session], log=log)
     if as_json:
-        return json.loads(found.comparison.to_json())
+        return json.loads(found.to_json())
     show_comparison(found, all_by=f"smallenough compare {result.session} --details")
     return None
 

@@ -12,7 +12,7 @@ from smallenough.tracking.runs import RunRecord, tags, texts
 from smallenough.tracking.store import Store
 
 
-def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str]) -> str:
+def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str], verdict: Mapping[str, str]) -> str:
     """Logs a comparison; one of the same sessions with the same baseline is brought up to date, not logged again.
 
     Its tag `smallenough.session` is the session's id; of several sessions their ids with commas between them.
@@ -22,6 +22,7 @@ def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str
         tables: what was compared.
         baseline: the arm that the others were compared with.
         artifacts: text by file name.
+        verdict: what it came to, as tags: they change when the comparison is made anew.
 
     Returns:
         The id of the run.
@@ -40,7 +41,7 @@ def log(store: Store, tables: Tables, baseline: str, artifacts: Mapping[str, str
         "FINISHED",
         now,
         now,
-        tags("comparison", record, session=sessions),
+        tags("comparison", record, session=sessions, **verdict),
         texts({"sessions": sessions, "baseline": baseline}),
         {"arms": float(len(tables.arms)), "trials": float(len(tables.trials))},
         {name: text.encode() for name, text in artifacts.items()},

@@ -103,7 +103,7 @@ def _session_runs(client: MlflowClient, experiment: str | None) -> list[Run]:
 
 def _read_session(client: MlflowClient, session: Run, rows: Rows) -> None:
     name = session.data.tags[f"{TAG}session"]
-    rows.note_prices(name, session.data.params)
+    rows.parameters[name] = session.data.params
     experiment = [session.info.experiment_id]
     arms = find_runs(client, experiment, kind="arm", session=name)
     for arm in sorted(arms, key=lambda run: run.info.start_time):
@@ -207,7 +207,7 @@ def _read_journal(folder: Path, rows: Rows) -> None:
                 if run.kind == layout.ARM:
                     arms[run.record] = run
                 elif run.kind == "session":
-                    rows.note_prices(folder.name, run.params)
+                    rows.parameters[folder.name] = run.params
     except JournalError as error:
         raise TrackingError(str(error)) from error
     trials, attempts = translator.rows()

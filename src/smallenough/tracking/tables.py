@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from smallenough.tracking import layout
 from smallenough.tracking.runs import TAG
 
-_PRICE = "price_"
+_PRICE, _OPTION = "price_", "strategy_"
 WORDS = {"RUNNING": "running", "FINISHED": "completed", "KILLED": "interrupted", "FAILED": "failed"}
 """What MLflow's words for a run's status mean for a session."""
 
@@ -28,8 +29,13 @@ class Tables:
     """Ids of the experiments that the sessions belong to; empty: read from journals."""
     notes: tuple[str, ...] = ()
     """What a person should know about where this comes from."""
-    prices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """What the machine costs by the sessions' own word, by session, as their parameters say it; without, no entry."""
+    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What each session was run with, by session: suite, seed, versions, machine, as its run's parameters say it."""
+
+    def prices(self, session: str) -> dict[str, str]:
+        """What the machine and hosted models cost by the session's own word."""
+        told = self.parameters.get(session, {})
+        return {name.removeprefix(_PRICE): value for name, value in told.items() if name.startswith(_PRICE)}
 
 
 @dataclass
@@ -39,12 +45,7 @@ class Rows:
     trials: list[pd.DataFrame] = field(default_factory=list)
     attempts: list[pd.DataFrame] = field(default_factory=list)
     arms: list[dict[str, Any]] = field(default_factory=list)
-    prices: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def note_prices(self, session: str, params: Mapping[str, str]) -> None:
-        """Keeps what a session's parameters say of them."""
-        if found := {name[len(_PRICE) :]: value for name, value in params.items() if name.startswith(_PRICE)}:
-            self.prices[session] = found
+    parameters: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def arm_row(
@@ -52,11 +53,15 @@ def arm_row(
 ) -> dict[str, Any]:
     """A row of the arms, from what its run says; the same from either source."""
     return {
-        **{name: tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "strategy", "suite")},
+        **{name: tags[f"{TAG}{name}"] for name in ("session", "arm", "model", "provider", "strategy", "suite")},
         "status": WORDS[status],
+        "options": json.dumps(
+            {name.removeprefix(_OPTION): value for name, value in params.items() if name.startswith(_OPTION)}
+        ),
+        **{name: params.get(name) for name in ("size_class", "model_quantization", "model_digest", "further_models")},
         "energy_provenance": tags.get(f"{TAG}energy_provenance"),
         "killed_parts": float(tags.get(f"{TAG}killed_parts", "nan")),
-        **{name: float(params.get(name, "nan")) for name in ("concurrency", "model_parameters")},
+        **{name: float(params.get(name, "nan")) for name in ("concurrency", "model_parameters", "model_size_bytes")},
         **{name: value for name, value in metrics.items() if not name.startswith("system/")},
     }
 
@@ -71,7 +76,7 @@ def tables(rows: Rows, wanted: list[str], experiments: tuple[str, ...], notes: t
             )
         trials["baseline"] = trials["baseline"].astype("boolean")
     attempts = _typed(rows.attempts, (*layout.ATTEMPT_TAGS, "note", "error"))
-    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes, rows.prices)
+    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes, rows.parameters)
 
 
 def _typed(frames: list[pd.DataFrame], texts: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,73 @@
+"""The options by which a comparison is made: shared by every command that makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from smallenough.analysis.findings import Terms
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+_OPTIONS = (
+    click.option(
+        "--baseline", metavar="ARM", help="The arm that the others are compared with.  [default: the session's]"
+    ),
+    click.option(
+        "--margin",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="By how much of the solved rate an arm may be worse than the baseline and still be good enough."
+        "  [default: 0.05, and 0.2 for fewer than 100 tasks]",
+    ),
+    click.option(
+        "--cheap",
+        metavar="COSTS",
+        help="What cheap means: `memory`, `seconds`, `cpu`, `energy`, `money` or `operations`, several one after the"
+        " other (`energy,seconds`), or with weights (`memory=2,seconds=1`).  [default: memory,seconds]",
+    ),
+    click.option("--common", is_flag=True, help="Only tasks and repeats that every arm tried."),
+    click.option("--price-per-kwh", type=click.FloatRange(0), help="Price of a kilowatt-hour, to tell costs in money."),
+    click.option(
+        "--price-per-hour", type=click.FloatRange(0), help="Price of an hour of this machine, to tell costs in money."
+    ),
+    click.option("--currency", default="", help="What to call that money (`EUR`)."),
+)
+
+
+def terms_options(command: _Command) -> _Command:
+    """Adds the options; their values go into `terms_of`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def terms_of(
+    *,
+    baseline: str | None,
+    margin: float | None,
+    cheap: str | None,
+    common: bool,
+    price_per_kwh: float | None,
+    price_per_hour: float | None,
+    currency: str,
+) -> Terms:
+    """What the options ask for.
+
+    Raises:
+        InputError: costs or prices are not what they should be.
+    """
+    from smallenough.analysis.criterion import Criterion
+    from smallenough.analysis.findings import Terms
+    from smallenough.analysis.money import Prices
+
+    charged = price_per_kwh is not None or price_per_hour is not None
+    return Terms(
+        baseline=baseline,
+        prices=Prices(price_per_kwh, price_per_hour, currency) if charged else None,
+        margin=margin,
+        criterion=Criterion.parse(cheap) if cheap is not None else None,
+        common=common,
+    )
