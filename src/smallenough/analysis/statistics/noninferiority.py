@@ -1,11 +1,11 @@
 """Whether an arm is not worse than the baseline by more than a margin: Tango's score test for paired proportions.
 
-Repeats of a task count by the design effect of their differences. Limits: with one trial a task, an arm that is worse by
-the margin passes in at most 5.5% of studies at 5%; with repeats of 15 to 30 tasks, of which a few are lost nearly always
-and the others never, in 6 to 7%.
+Repeats of a task count by the design effect of their differences. Limits: with one trial a task, an arm that is worse
+by the margin passes in at most 5.5% of studies at 5%; with repeats of 15 to 30 tasks, of which a few are lost nearly
+always and the others never, in 6 to 7%.
 
-Sources: `score`; counts over their design effect: J. N. K. Rao and A. J. Scott (1992), "A simple method for the analysis
-of clustered binary data", Biometrics 48.
+Sources: `score`; counts over their design effect: J. N. K. Rao and A. J. Scott (1992), "A simple method for the
+analysis of clustered binary data", Biometrics 48.
 """
 
 from __future__ import annotations
