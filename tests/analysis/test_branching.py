@@ -168,7 +168,7 @@ class TestMoves:
         (first,) = moves(trials, attempts)
         assert (first.move, first.chosen) == ("first", 0)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(trial_lists())
     def test_every_answer_has_one_move(self, made: list[Trial]) -> None:
         trials, attempts = frames(branching=made)
@@ -232,7 +232,7 @@ class TestReaches:
         assert reaches_frame(()).dtypes.equals(frame.dtypes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(trial_lists())
 def test_rescues_are_some_of_what_was_followed(made: list[Trial]) -> None:
     marked = [

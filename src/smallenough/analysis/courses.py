@@ -190,11 +190,12 @@ def _course(arm: str, trials: pd.DataFrame, attempts: pd.DataFrame, column: str)
     measured = rows["cost"].notna().groupby(rows["trial"]).all().reindex(ended["trial"], fill_value=False).to_numpy()
     rows = rows[measured[rows["trial"].to_numpy()]]
     place = np.cumsum(measured) - 1
+    spent = rows.groupby("trial")["cost"].cumsum().groupby(rows["trial"]).cummax()  # rounding must not let it fall
     return Course(
         arm=arm,
         tasks=pd.MultiIndex.from_frame(ended.loc[measured, TASK].astype("object")),
         trial=np.asarray(place[rows["trial"].to_numpy()], dtype=np.int64),
-        spent=rows.groupby("trial")["cost"].cumsum().to_numpy(dtype=np.float64),
+        spent=np.asarray(spent, dtype=np.float64),
         change=_changes(rows),
         left_out=LeftOut(failed, len(trials) - failed - len(ended), int((~measured).sum())),
     )

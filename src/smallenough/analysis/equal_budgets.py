@@ -14,10 +14,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from smallenough.analysis.budgets import RESAMPLES
 from smallenough.analysis.by_task import TASK, Success, caveat, cells, success_of, told
 from smallenough.analysis.costs import cost_named
 from smallenough.analysis.courses import ONE_SHOT, RESAMPLING, Course, courses, resampling_courses
-from smallenough.analysis.statistics import RESAMPLES, Difference, Floats, paired_difference
+from smallenough.analysis.statistics import Difference, Floats, paired_difference
 from smallenough.analysis.wording import points
 from smallenough.wording import share
 
