@@ -31,6 +31,12 @@ class TestRequests:
             "The energy of the training (1.2 MJ) is repaid after about 3,000 requests [2,000–4,000]: each saves 400 J."
         )
 
+    def test_money_is_told_in_its_currency(self) -> None:
+        found = break_even("money", 12.0, saving(0.25, 0.2, 0.5))
+        assert sentence(found, "EUR") == (
+            "The money of the training (12 EUR) is repaid after about 48 requests [24–60]: each saves 0.25 EUR."
+        )
+
     def test_large_numbers_of_requests_have_three_digits(self) -> None:
         assert "about 12,300 requests [8,230–24,700]" in sentence(energy(1234567.0, saving(100.0, 50.0, 150.0)))
 

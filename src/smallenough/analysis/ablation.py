@@ -100,8 +100,8 @@ def to_frame(found: Sequence[Ablation]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
-def sentence(found: Ablation) -> str:
-    """What the option adds and costs, in words with the numbers behind it."""
+def sentence(found: Ablation, currency: str = "") -> str:
+    """What the option adds and costs, in words with the numbers behind it; money in `currency`."""
     said = {
         "better": "solves more",
         "worse": "solves less",
@@ -110,7 +110,7 @@ def sentence(found: Ablation) -> str:
     }[found.success.finding]
     tasks = found.success.difference.clusters
     common = "1 common task" if tasks == 1 else f"{tasks} common tasks"
-    spent = "; ".join(_spent(COSTS[name], one) for name, one in found.costs.items())
+    spent = "; ".join(_spent(COSTS[name], one, currency) for name, one in found.costs.items())
     costs = f" A task takes it {spent}." if spent else " What it costs was not measured."
     return (
         f"{found.option}: {found.value} instead of {found.without} {said}: {told(found.success)}, {found.arm!r} against"
@@ -118,10 +118,10 @@ def sentence(found: Ablation) -> str:
     )
 
 
-def sentences(found: Sequence[Ablation]) -> tuple[str, ...]:
+def sentences(found: Sequence[Ablation], currency: str = "") -> tuple[str, ...]:
     """Every ablation in words; where there is none, why."""
     if found:
-        return tuple(map(sentence, found))
+        return tuple(sentence(one, currency) for one in found)
     return ("No two arms of one model and strategy differ by a single option: what options add can't be told apart.",)
 
 
@@ -183,11 +183,11 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _spent(cost: Cost, found: Difference) -> str:
+def _spent(cost: Cost, found: Difference, currency: str) -> str:
     """A difference of costs in words: `3.2 s more time [1.1 s, 5.0 s]`."""
     which = "more" if found.estimate >= 0 else "less"
     sign = 1 if found.estimate >= 0 else -1
     interval = found.interval
     ends = sorted((sign * interval.low, sign * interval.high)) if interval else []
-    told_ends = f" [{', '.join(map(cost.write, ends))}]" if ends else ""
-    return f"{cost.write(abs(found.estimate))}{told_ends} {which} {cost.title}"
+    told_ends = f" [{', '.join(cost.told(end, currency) for end in ends)}]" if ends else ""
+    return f"{cost.told(abs(found.estimate), currency)}{told_ends} {which} {cost.title}"

@@ -84,14 +84,16 @@ def break_even(cost: str, training: float | None, saved: Difference | None) -> B
     )
 
 
-def sentence(found: BreakEven | None) -> str:
-    """When the training is repaid, in words with the numbers behind it."""
+def sentence(found: BreakEven | None, currency: str = "") -> str:
+    """When the training is repaid, in words with the numbers behind it; money in `currency`."""
     if found is None:
         return "When the training is repaid can't be told: what it took, or what a request costs, was not measured."
     cost, saved, interval = cost_named(found.cost), found.saved.estimate, found.saved.interval
-    took = f"The {cost.title} of the training ({cost.write(found.training)})"
+    took = f"The {cost.title} of the training ({cost.told(found.training, currency)})"
     if saved <= 0:
-        costs = f"costs the tuned model {cost.write(-saved)} more" if saved < 0 else "costs both models the same"
+        costs = (
+            f"costs the tuned model {cost.told(-saved, currency)} more" if saved < 0 else "costs both models the same"
+        )
         if found.low is None:
             doubt = "" if interval else f" {_no_interval(found)}"
             return f"{took} is never repaid: a request {costs}.{doubt}"
@@ -100,7 +102,7 @@ def sentence(found: BreakEven | None) -> str:
             f" after {_count(found.low)} requests at the earliest."
         )
     text = f"{took} is repaid after about {_count(found.requests)} requests"
-    each = f"each saves {cost.write(saved)}"
+    each = f"each saves {cost.told(saved, currency)}"
     if interval is None:
         return f"{text}: {each}. {_no_interval(found)}"
     if found.high is None:

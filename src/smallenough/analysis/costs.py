@@ -31,6 +31,10 @@ class Cost:
     """Of what a trial takes."""
     write: Callable[[float | None], str]
 
+    def told(self, value: float | None, currency: str = "") -> str:
+        """An amount in words; money in its currency."""
+        return wording.money(value, currency) if self.name == "money" else self.write(value)
+
 
 COSTS: Mapping[str, Cost] = {
     cost.name: cost

@@ -161,8 +161,8 @@ def to_frame(found: Sequence[EqualBudget]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
-def sentence(found: EqualBudget) -> str:
-    """What a pair of arms shows, in words with the numbers behind it."""
+def sentence(found: EqualBudget, currency: str = "") -> str:
+    """What a pair of arms shows, in words with the numbers behind it; money in `currency`."""
     cost, success = cost_named(found.cost), found.at.success
     rival = f"{found.beside} at equal {cost.title}"
     said = {
@@ -175,7 +175,7 @@ def sentence(found: EqualBudget) -> str:
     difference = success.difference
     tasks = "1 common task" if difference.clusters == 1 else f"{difference.clusters} common tasks"
     text = (
-        f"{said[0].upper()}{said[1:]}: with at most {cost.write(found.at.budget)} a task, {found.arm!r} solves"
+        f"{said[0].upper()}{said[1:]}: with at most {cost.told(found.at.budget, currency)} a task, {found.arm!r} solves"
         f" {share(difference.arm_mean)} and {found.other!r}{source} {share(difference.baseline_mean)} of {tasks},"
         f" a difference of {told(success)}"
     )
@@ -184,10 +184,10 @@ def sentence(found: EqualBudget) -> str:
     return f"{text}{average}.{caveat(success)}"
 
 
-def sentences(found: Sequence[EqualBudget]) -> tuple[str, ...]:
+def sentences(found: Sequence[EqualBudget], currency: str = "") -> tuple[str, ...]:
     """Every pair of arms in words; where there is none, why."""
     if found:
-        return tuple(map(sentence, found))
+        return tuple(sentence(one, currency) for one in found)
     return (
         "No arm can be set beside another at equal cost: that takes a strategy of its own and, of the same model on the"
         " same tasks, best_of_n or single, with the cost measured.",
