@@ -1,10 +1,12 @@
-"""The documentation: what is generated is up to date, every link leads somewhere, and the examples run."""
+"""The documentation: what is generated is up to date, every link leads somewhere, every command is one."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from smallenough.cli.main import cli
 from smallenough.cli.reference import reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[!.]*/README.md")})
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
@@ -29,27 +32,55 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
-def commands(page: Path) -> list[str]:
-    """The command lines of smallenough in a page's shell examples."""
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    told = [re.sub(r"\s#.*", "", line.removeprefix("$ ").strip()) for line in lines]
-    return [line for line in told if line.startswith("smallenough ")]
+@dataclass(frozen=True)
+class Block:
+    """A block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+    @property
+    def of_a_shell(self) -> bool:
+        """Whether it is typed into one."""
+        return self.language in ("sh", "console")
+
+    def commands(self) -> Iterator[tuple[str, str]]:
+        """Each command, and what the page shows that it prints."""
+        if not self.of_a_shell:
+            return
+        text = self.text.replace("\\\n", " ")
+        for part in (
+            re.split(r"^\$ ", text, flags=re.MULTILINE)[1:] if self.language == "console" else text.splitlines()
+        ):
+            line, _, printed = part.partition("\n")
+            if command := re.sub(r"\s+#.*|^#.*", "", " ".join(line.split())):
+                yield command, printed
+
+
+def blocks(name: str) -> list[Block]:
+    """The blocks of a page, in order."""
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", (ROOT / name).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [Block(name, language, text) for _, language, text in found]
+
+
+def commands(name: str) -> Iterator[str]:
+    """The command lines of smallenough on a page: in its examples, in its prose, in what `--help` says."""
+    found = [command for block in blocks(name) for command, _ in block.commands()]
+    found += re.findall(r"`(smallenough [^`]+)`", (ROOT / name).read_text("utf-8"))
+    if name == "docs/commands.md":
+        found += [
+            line.strip() for block in blocks(name) for line in re.findall(r"^ +(smallenough .*)", block.text, re.M)
+        ]
+    yield from dict.fromkeys(line for line in found if line.startswith("smallenough ") and "…" not in line)
 
 
 @pytest.mark.parametrize(
-    ("page", "line"),
-    [
-        pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:60]}")
-        for page in PAGES
-        for line in dict.fromkeys(commands(page))
-    ],
+    ("name", "line"), [pytest.param(name, line, id=f"{name}: {line[:60]}") for name in NAMES for line in commands(name)]
 )
-def test_every_command_in_the_docs_is_one(page: Path, line: str) -> None:
+def test_every_command_in_the_docs_is_one(name: str, line: str) -> None:
     """Its options are parsed, with `--help` at the end, so that nothing is done."""
-    arguments = shlex.split(line.split(" | ")[0].split(" > ")[0].split(" && ")[0])[1:]
-    if "…" in line:
-        pytest.skip("an example with a gap")
+    arguments = shlex.split(re.split(r" [|>&]", line)[0])[1:]
     done = CliRunner().invoke(cli, [*arguments, "--help"], env={**os.environ}, prog_name="smallenough")
     assert done.exit_code == 0, done.output
     for word in arguments:
