@@ -82,3 +82,16 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def path_fault(path: str | Path) -> str:
+    """Why nothing can have this path; empty: something can."""
+    try:
+        parts = [os.fsencode(part) for part in Path(path).parts]
+    except UnicodeEncodeError:
+        return "holds a character that no file's name can have"
+    if any(b"\0" in part for part in parts):
+        return "holds a character that no file's name can have"
+    if any(len(part) > 255 for part in parts) or len(b"/".join(parts)) > 4000:
+        return "is longer than a file's name can be"
+    return ""

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from smallenough.config import Config, ExperimentFile, in_force, load_config, read_yaml
 from smallenough.errors import Faults, InputError
@@ -109,7 +106,7 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
         ("sandbox: bubblerap", ["line 1: unknown sandbox 'bubblerap'; did you mean 'bubblewrap'?"]),
         ("timeout: 1.0e+300", ["line 1: timeout: should be less than or equal to 10000000"]),
         ("limits: {memory_megabytes: 10000000000}", ["line 1: limits.memory_megabytes: should be less than or equal"]),
-        ('tracking: {store: "a\\0b"}', ["line 1: tracking.store: Value error, holds a character that no file's name"]),
+        ('tracking: {store: "a\\0b"}', ["line 1: tracking.store: holds a character that no file's name"]),
         ("experiment: {name: " + "x" * 600 + "}", ["line 1: experiment.name: String should have at most 250"]),
         ("models: [{name: a, baseline: true}, {name: b, baseline: true}]", ["line 1: b: another arm is the baseline"]),
         ("models: [{name: a, strategies: []}]", ["line 1: models.0.strategies: "]),
@@ -151,6 +148,7 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
         ("x: " + "[" * 3000, [""]),
         ("#" * 2**21, ["larger than 1048576 bytes, so it is no file of settings"]),
     ],
+    ids=lambda one: str(one)[:40],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str | bytes, said: list[str]) -> None:
     found = faults(tmp_path, text)
@@ -197,7 +195,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(tmp_path: P
     [
         ({"timeout": 1e300}, {}, "--timeout: should be less than or equal to 10000000"),
         ({}, {"MLFLOW_EXPERIMENT_NAME": "x" * 600}, "MLFLOW_EXPERIMENT_NAME: String should have at most 250"),
-        ({"store": Path("a\0b")}, {}, "--store: Value error, holds a character that no file's name can have"),
+        ({"store": Path("a\0b")}, {}, "--store: holds a character that no file's name can have"),
     ],
 )
 def test_flags_and_the_environment_have_the_same_bounds(
@@ -263,86 +261,6 @@ def test_the_schema_knows_every_key_and_says_what_it_means() -> None:
     assert set(schema["properties"]) == set(ExperimentFile.model_fields)
     assert schema["additionalProperties"] is False
     json.dumps(schema)
-
-
-# --------------------------------------------------------------------------------------------------- anything at all
-
-KEYS = st.sampled_from(
-    [*ExperimentFile.model_fields, "name", "temperature", "model", "strategy", "uri", "modles", "Suite", "<<", "", "ü"]
-) | st.text(max_size=5)
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**30), 10**30)
-    | st.floats()
-    | st.text(max_size=8)
-    | st.dates()
-    | st.sampled_from(["single", "branching:width=1", "branching:width=", ":", "smollm2:135m", "basics", "mbpp", "-1"])
-)
-ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=12
-)
-NAMED = st.fixed_dictionaries({"name": st.text(max_size=4)}, optional={"temperature": ANYTHING})
-VALID = st.fixed_dictionaries(
-    {},
-    optional={
-        "experiment": st.fixed_dictionaries({}, optional={"name": st.text(max_size=5)}),
-        "suite": st.fixed_dictionaries(
-            {}, optional={"limit": st.integers(-1, 5), "source": st.sampled_from(["basics", "jsonl", "humaneval", "x"])}
-        ),
-        "models": st.lists(NAMED, max_size=3),
-        "strategies": st.lists(st.sampled_from(["single", "best_of_n:n=0", "cascade", "branching"]), max_size=3),
-        "parameters": st.dictionaries(KEYS, ANYTHING, max_size=3),
-        "arms": ANYTHING,
-        "weights": st.dictionaries(st.sampled_from(["quality", "cpu", "x"]), st.floats()),
-        "limits": st.dictionaries(KEYS, ANYTHING, max_size=2),
-        "repeats": st.integers(-1, 3) | ANYTHING,
-        "monitoring": ANYTHING,
-        "seed": st.integers() | ANYTHING,
-    },
-)
-
-
-def dumped(values: Any) -> str:
-    return yaml.safe_dump(values, allow_unicode=True)
-
-
-def garbled(text: str, cuts: list[tuple[int, str]]) -> str:
-    for place, piece in cuts:
-        place %= len(text) + 1
-        text = text[:place] + piece + text[place:]
-    return text
-
-
-PIECES = st.sampled_from(
-    ["{", "]", ":", "- ", "\n", "\t", "&a ", "*a", "!!binary ", "!!int ", "%", "?", "|", "'", "\x00"]
-)
-FILES = st.one_of(
-    VALID.map(dumped),
-    st.dictionaries(KEYS, ANYTHING, max_size=6).map(dumped),
-    st.builds(garbled, VALID.map(dumped), st.lists(st.tuples(st.integers(0, 10**4), PIECES), min_size=1, max_size=4)),
-    st.builds(lambda one, two: dumped(one) + dumped(two), VALID, VALID),  # keys twice
-    st.text(max_size=60),
-    st.binary(max_size=60),
-)
-
-
-@settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(FILES)
-def test_whatever_a_file_holds_it_loads_or_is_told_in_words(tmp_path: Path, content: str | bytes) -> None:
-    path = tmp_path / "e.yaml"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
-    try:
-        config, found = checked(path)
-    except InputError as error:
-        found = str(error).splitlines()
-    else:
-        assert isinstance(config.form, ExperimentFile)
-    for line in found:
-        assert "Traceback" not in line
-        assert len(line) < 2000
 
 
 def test_every_default_is_written_out_in_the_file_to_start_from(tmp_path: Path) -> None:

@@ -76,7 +76,6 @@ def check(file: Path | None) -> int:
     from smallenough.errors import InputError
     from smallenough.models.catalogue import entries
     from smallenough.sessions.check import check_wanted
-    from smallenough.sessions.places import store_of
     from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
 
@@ -85,7 +84,7 @@ def check(file: Path | None) -> int:
     read = understood({"config": file}, os.environ)
     if read.faults.catch(entries) is None:
         read.faults.report()  # which models are meant, can't be told
-    want = read.wanted(told_store(store_of(read.force)))
+    want = read.wanted(told_store(read.store()))
     check_wanted(want.wishes, want.settings, read.faults)
     read.faults.report()
     assert want.suite is not None

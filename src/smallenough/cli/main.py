@@ -7,6 +7,7 @@ tracking store, the disk); 130 interrupted, and everything until then is saved; 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -92,6 +93,9 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line, and ends the process with the documented exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal can't show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         _read_environment()
         with _terminating():

@@ -54,13 +54,12 @@ def command(
     Everything is checked before the first model is asked. Ctrl-C once finishes what is in flight, twice stops at
     once; `smallenough resume SESSION` goes on either way.
     """
-    from smallenough.sessions.places import store_of
     from smallenough.sessions.prepare import prepare
     from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
-    found, flags, faults = told_store(store_of(read.force)), read.flags, read.faults
+    found, flags, faults = told_store(read.store()), read.flags, read.faults
     want = read.wanted(found)
     for line in unused(read.config):
         click.echo(f"note: {line}", err=True)

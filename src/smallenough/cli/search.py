@@ -47,13 +47,12 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     """
     from smallenough.errors import InputError
     from smallenough.sessions.check import check_wanted
-    from smallenough.sessions.places import store_of
     from smallenough.sessions.search import Search, best, searched
     from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
-    store, faults = told_store(store_of(read.force)), read.faults
+    store, faults = told_store(read.store()), read.faults
     want = read.wanted(store)
     check_wanted(want.wishes, want.settings, faults)
     part = read.config.form.search

@@ -40,7 +40,7 @@ def _words(error: Mapping[str, Any], form: type[BaseModel]) -> str:
         return f"{place}: is missing; give it"
     if error["type"] == "model_type":
         return f"{place}: should be keys and values, and is {_short(found)}"
-    wanted = error["msg"].replace("Input should be", "should be").replace("tuple", "list")
+    wanted = error["msg"].replace("Input should be", "should be").replace("tuple", "list").removeprefix("Value error, ")
     return f"{place}: {wanted}, and is {_short(found)}"
 
 

@@ -22,12 +22,13 @@ from pydantic import (
     model_validator,
 )
 
+from smallenough.machine import path_fault
 from smallenough.records import SizeClass
 
 
-def _without_nul(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("holds a character that no file's name can have")
+def _possible(path: Path) -> Path:
+    if fault := path_fault(path):
+        raise ValueError(fault)
     return path
 
 
@@ -54,7 +55,7 @@ def _an_age(text: str) -> str:
 Age = Annotated[str, AfterValidator(_an_age)]
 Count = Annotated[int, Field(gt=0, le=10**9)]
 Name = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
-Folder = Annotated[Path, Field(strict=False), AfterValidator(_without_nul)]
+Folder = Annotated[Path, Field(strict=False), AfterValidator(_possible)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -7,6 +7,7 @@ plain values are made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from smallenough.errors import InputError
 Place: TypeAlias = tuple[str | int, ...]
 """Where a value is: the keys, and the indices in lists, that lead to it."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_BYTES = 2**20
 _MOST_VALUES = 20_000
 _DEEPEST = 20
@@ -184,6 +186,9 @@ class _Reading:
             made = self.scalars.construct_object(node)
         except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError):
             made = b""  # as PyYAML fails where a tag is written out, and the text is not of its form
+        if isinstance(made, str) and not made.isprintable() and _SURROGATE.search(made):
+            self.fault(node, "holds one half of a surrogate pair (\\ud800 to \\udfff), which is no character")
+            return None
         if isinstance(made, bytes):
             self.fault(
                 node, f"{_written(node)} is no value of the kind {node.tag.rpartition(':')[2]!r} that is read here"

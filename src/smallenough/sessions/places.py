@@ -8,15 +8,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from smallenough.config import Value, in_force, load_config
-from smallenough.errors import JournalError
-from smallenough.machine import nearest_folder
+from smallenough.errors import InputError, JournalError
+from smallenough.machine import nearest_folder, path_fault
 from smallenough.tracking.store import Store
 
 
 def store_of(force: Mapping[str, Value]) -> Store:
-    """The store that settings in force name."""
-    uri, folder = force["tracking.uri"].value, force["tracking.store"].value
-    return Store.resolve(uri or None, Path(folder) if folder else None)
+    """The store that settings in force name.
+
+    Raises:
+        InputError: the tracking URI is not as it should be.
+    """
+    uri, folder = force["tracking.uri"], force["tracking.store"].value
+    try:
+        found = Store.resolve(uri.value or None, Path(folder) if folder else None)
+        if fault := path_fault(found.folder):
+            raise InputError(f"the tracking URI's folder {fault}")
+    except InputError as error:
+        raise InputError(f"{uri.place}: {error}" if uri.place else str(error)) from error
+    return found
 
 
 def store_in_force(folder: Path | None = None, uri: str | None = None) -> Store:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from smallenough.config import Config, Value, in_force, load_config
 from smallenough.errors import Faults, InputError
 from smallenough.records import Json, Limits, Suite
 from smallenough.sessions.flags import Flags, contradictions
-from smallenough.sessions.places import check_writable
+from smallenough.sessions.places import check_writable, store_of
 from smallenough.sessions.settings import Settings, Wish
 from smallenough.sessions.suites import free_task, load_file, open_suite
 from smallenough.sessions.wishes import check_parameter, make_wishes
@@ -56,6 +57,10 @@ class Understood:
             self.faults.note(InputError(text))
         return wishes, _settings(self.force)
 
+    def store(self) -> Store:
+        """Where results shall go; where what was said of it is wrong, the local store, for looking at the rest."""
+        return self.faults.catch(partial(store_of, self.force)) or Store.local(Path("mlruns").absolute())
+
     def wanted(self, store: Store) -> Wanted:
         """What it comes to; see `wanted`."""
         return wanted(self.flags, self.config, self.force, store, self.faults)
@@ -91,10 +96,10 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
     """
     settings = _settings(force)
     wishes = tuple(make_wishes(flags, config, faults))
-    faults.catch(partial(check_writable, store))
+    faults.catch(partial(check_writable, store), force["tracking.store"].place)
     for text in contradictions(flags, wishes):
         faults.note(InputError(text))
-    place = force["suite.source"].place
+    place = _place_of_suite(force, "source", "path", "ids", "protocol")
     if flags.import_data:
         opened = faults.catch(partial(_to_import, flags, settings.sandbox, store))
     else:
@@ -187,4 +192,9 @@ def _selected(
     limit = force["suite.limit"].value
     limit = limit and max(1, round(share * limit))
     chosen = partial(select, suite, ids=flags.task_type, categories=named, limit=limit, quick=flags.quick_test)
-    return faults.catch(chosen)
+    return faults.catch(chosen, _place_of_suite(force, "categories", "limit", "source"))
+
+
+def _place_of_suite(force: Mapping[str, Value], *names: str) -> str:
+    """Where to mend the first of these that was said."""
+    return next(filter(None, (force[f"suite.{name}"].place for name in names)), "")
