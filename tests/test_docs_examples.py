@@ -223,3 +223,11 @@ def test_the_tables_list_only_what_the_pages_hold() -> None:
     said = {(name, command) for name in NAMES for block in blocks(name) for command, _ in block.commands()}
     assert set(NOT_RUN) <= {command for _, command in said}
     assert {*INSTEAD, *MISTAKES} <= said
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("ruby", "puts 1\n"), ("sh", "smallenough runn\n"), ("python", "1 / 0\n")]
+)
+def test_a_block_that_is_neither_run_nor_listed_fails(language: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="neither run nor listed|ended with"):
+        Reader(tmp_path, "127.0.0.1:9").does(Block("a page", language, text))
