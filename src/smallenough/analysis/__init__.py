@@ -1,5 +1,21 @@
-"""From trials to evidence: statistics, pairing, the comparison by arm and its tables.
+"""From what a tracking store holds to evidence: statistics, comparison, verdict, budgets, plots, report.
 
-Pure functions on pandas DataFrames: nothing here reads a store, and nothing here draws on a terminal. The tracking
-reader brings the frames, `comparison.compare` makes the evidence, `table` puts it into words.
+For notebooks, `smallenough.analysis` itself has all that is needed:
+
+    from smallenough import analysis
+
+    analysis.sessions()                      # the sessions as a data frame
+    analysis.trials("last")                  # one row a trial; attempts(), arms() likewise
+    analysis.columns("trials")               # what each column holds, its type and unit
+    found = analysis.compare("last")         # a table, and the verdict
+    found.comparison.to_frame()              # every number of it
+
+The modules behind it are pure functions of frames and numbers: nothing in them but `load` reads a store, and nothing
+draws on a terminal.
 """
+
+from __future__ import annotations
+
+from smallenough.analysis.load import arms, attempts, columns, compare, read, sessions, trials
+
+__all__ = ["arms", "attempts", "columns", "compare", "read", "sessions", "trials"]

@@ -19,8 +19,9 @@ from smallenough import journal
 from smallenough.errors import InputError, JournalError, TrackingError, UnknownName
 from smallenough.tracking import layout
 from smallenough.tracking import store as stores
-from smallenough.tracking.access import every, find_runs, mapped
+from smallenough.tracking.access import find_runs, mapped
 from smallenough.tracking.runs import TAG, Kind, RunRecord
+from smallenough.tracking.sessions_table import session_runs
 from smallenough.tracking.store import Store
 from smallenough.tracking.tables import WORDS, Rows, Tables, arm_row, tables
 from smallenough.tracking.translate import Translator
@@ -80,7 +81,7 @@ def _choose(known: list[str], sessions: Sequence[str], experiment: str | None) -
 
 def _from_store(store: Store, sessions: Sequence[str], experiment: str | None) -> Tables:
     client = stores.connect(store)
-    runs = _session_runs(client, experiment)
+    runs = [run for run, _ in session_runs(client, experiment)]
     known = {run.data.tags[f"{TAG}session"]: run for run in runs}
     wanted = _choose(list(known), sessions, experiment)
     rows = Rows()
@@ -89,16 +90,6 @@ def _from_store(store: Store, sessions: Sequence[str], experiment: str | None) -
     experiments = tuple(dict.fromkeys(known[name].info.experiment_id for name in wanted))
     notes = tuple(note for name in wanted for note in _not_begun(known[name], rows))
     return tables(rows, wanted, experiments, notes)
-
-
-def _session_runs(client: MlflowClient, experiment: str | None) -> list[Run]:
-    """The runs of sessions, the newest first."""
-    found = list(every(lambda token: client.search_experiments(page_token=token)))
-    if experiment is not None:
-        if experiment not in {one.name for one in found}:
-            raise UnknownName("experiment", experiment, [one.name for one in found])
-        found = [one for one in found if one.name == experiment]
-    return find_runs(client, [one.experiment_id for one in found], kind="session")
 
 
 def _read_session(client: MlflowClient, session: Run, rows: Rows) -> None:

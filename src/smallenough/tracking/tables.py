@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from smallenough.tracking import layout
+from smallenough.tracking.columns import ARMS, ATTEMPTS, TRIALS, typed
 from smallenough.tracking.runs import TAG
 
 _PRICE, _OPTION = "price_", "strategy_"
@@ -68,25 +68,17 @@ def arm_row(
 
 def tables(rows: Rows, wanted: list[str], experiments: tuple[str, ...], notes: tuple[str, ...]) -> Tables:
     """What was read, as frames whose columns have one type each, whatever they were read from."""
-    trials = _typed(rows.trials, (*layout.TRIAL_TAGS,))
-    if len(trials):
-        for name in ("solved", "first_attempt_solved", "syntax_valid"):
-            trials[name] = (
-                trials[name].astype("boolean") if name in trials else pd.Series(pd.NA, trials.index, "boolean")
-            )
-        trials["baseline"] = trials["baseline"].astype("boolean")
-    attempts = _typed(rows.attempts, (*layout.ATTEMPT_TAGS, "note", "error"))
-    return Tables(trials, attempts, pd.DataFrame(rows.arms), tuple(wanted), experiments, notes, rows.parameters)
+    return Tables(
+        typed(_together(rows.trials), TRIALS),
+        typed(_together(rows.attempts), ATTEMPTS),
+        typed(pd.DataFrame(rows.arms), ARMS),
+        tuple(wanted),
+        experiments,
+        notes,
+        rows.parameters,
+    )
 
 
-def _typed(frames: list[pd.DataFrame], texts: Sequence[str]) -> pd.DataFrame:
-    """One frame with text in the columns named, and nullable numbers in the others."""
+def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
-    if not filled:
-        return pd.DataFrame()
-    frame = pd.concat(filled, ignore_index=True)
-    frame = frame.astype({name: "string" if name in texts else "Float64" for name in frame.columns})
-    for name in ("repeat", "level", "attempt", "parent", "chosen"):
-        if name in frame:
-            frame[name] = frame[name].astype("Int64")
-    return frame
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
