@@ -23,10 +23,11 @@ from smallenough import journal
 from smallenough.events import Event
 from smallenough.sessions import experiment
 from smallenough.strategies import branching
-from smallenough.tracking import layout, reader, writer
+from smallenough.tracking import internals, layout, reader, writer
 from smallenough.tracking.behind import WriterState, left
 from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
+from smallenough.tracking.suites import keep_used, list_suites, save_suite
 from tests import replayed
 
 pytestmark = pytest.mark.xdist_group("tracking")  # a session is shared
@@ -149,6 +150,46 @@ def test_the_suite_is_the_dataset_used(ended: tuple[Store, str]) -> None:
     assert inputs
     dataset = inputs.dataset_inputs[0].dataset
     assert (dataset.name, dataset.digest) == ("doubles", replayed.suite(TASKS).digest)
+
+
+def test_the_tasks_that_a_session_used_are_a_dataset_of_their_own_which_its_runs_name(
+    ended: tuple[Store, str],
+) -> None:
+    store, session = ended
+    writer.write(store.journals / session, store, follow=False)  # and not a second one
+    client = connect(store)
+    (kept,) = client.search_datasets()
+    assert kept.name == f"doubles {replayed.suite(TASKS).digest}"
+    assert len(internals.read_records(store.uri, kept.dataset_id)) == TASKS
+    inputs = client.get_run(by_kind(runs_of(store), "session")[0].info.run_id).inputs
+    assert inputs
+    assert inputs.dataset_inputs[0].dataset.digest == (kept.tags or {})[f"{TAG}digest"]
+    assert list_suites(store) == [], "it is no suite to be asked for by name"
+
+
+def test_a_store_that_keeps_no_datasets_gets_the_session_and_that_is_noted(
+    ended: tuple[Store, str], fresh_store: Path
+) -> None:
+    store, session = ended
+    other = Store.resolve(folder=fresh_store)
+    assert other.database
+    with sqlite3.connect(other.database) as connection:
+        connection.execute(
+            "CREATE TRIGGER none BEFORE INSERT ON evaluation_datasets BEGIN SELECT RAISE(ABORT, 'no datasets'); END"
+        )
+    connection.close()
+    writer.write(store.journals / session, other, follow=False)
+    assert picture(runs_of(other)) == picture(runs_of(store))
+    state = WriterState.read(store.journals / session, other)
+    assert state
+    assert (state.error, state.suite) == ("", f"{other.uri}: no datasets")
+
+
+def test_of_an_imported_suite_no_second_dataset_is_made(fresh_store: Path) -> None:
+    store = Store.resolve(folder=fresh_store)
+    saved = save_suite(store, replayed.suite(1), merge=False)
+    keep_used(store, saved, "0")
+    assert [found.name for found in connect(store).search_datasets()] == ["doubles v1"]
 
 
 def test_the_tables_and_the_runs_agree(ended: tuple[Store, str]) -> None:

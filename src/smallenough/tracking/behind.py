@@ -37,6 +37,8 @@ class WriterState:
     """Why the quick way of writing is not used; empty: it is."""
     run_id: str = ""
     """MLflow's id of the session's run, once it exists."""
+    suite: str = ""
+    """Why the session's tasks are no dataset of the store; empty: they are."""
 
     @classmethod
     def read(cls, folder: Path, store: Store | None = None) -> WriterState | None:

@@ -1,64 +1,37 @@
 """Suites in the tracking store, as MLflow's own evaluation datasets, so that its UI shows them.
 
-Each version of a suite is a dataset of its own, called `NAME vN`, with tags that say what it is; each task is a
-record, whose inputs are what a solver may see and whose expectations decide, and so is each example. A dataset becomes
-a suite by the tag that is written last, so that a kill in between leaves none half-written. A suite is read back only
-if its digest is still that of its tag: records that someone has edited are an error, not other results. Versions are
-given out under a lock in the local folder; two machines that import under one name at the same moment can give out the
-same number.
+Each version of an imported suite is a dataset of its own, called `NAME vN` (see `suite_records` for what stands in it);
+what a session uses of another one, such as the built-in `basics`, is a dataset `NAME DIGEST`. A dataset becomes one or
+the other by the tag that is written last, so that a kill in between leaves none half-written. Versions are given out
+under a lock in the local folder; two machines that import under one name at the same moment can give out the same
+number.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smallenough.errors import InputError, TrackingError, UnknownName
-from smallenough.records import Json, Suite, Task, Test, replace
+from smallenough.records import Suite, replace
 from smallenough.tracking import internals
 from smallenough.tracking.access import every, mapped
 from smallenough.tracking.health import reach
-from smallenough.tracking.masking import shown_uri
 from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect, experiment_id
+from smallenough.tracking.suite_records import SuiteInfo, info_of, records_of, restored, tags_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import EvaluationDataset
 
 _NAME = re.compile(r"\w[\w .+-]{0,99}(?<! )")
-_DECIDING = ("hidden_tests", "setup", "reference")
-"""Fields of a task that stand in a record's expectations; the others are its inputs."""
-_EXAMPLE = f"{TAG}example"
-"""The tag of a record that is an example for few-shot prompts, not a task."""
-_LONGEST_TAG = 5000
 _ABANDONED_SECONDS = 3600
 """An unfinished dataset of that age is what a killed import has left."""
-
-
-@dataclass(frozen=True, slots=True)
-class SuiteInfo:
-    """What the store says of one version of a suite, without its tasks."""
-
-    name: str
-    version: int
-    digest: str
-    tasks: int
-    protocol: str
-    source: str
-    categories: tuple[str, ...] | None
-    """None: too many to be noted."""
-    levels: tuple[int, ...]
-    created: float
-    """Seconds since the epoch."""
-    dataset: str
-    """MLflow's id of the dataset."""
 
 
 def check_name(name: str) -> str:
@@ -85,7 +58,7 @@ def list_suites(store: Store) -> list[SuiteInfo]:
     reach(store)
     client = connect(store)
     with mapped(store.uri):
-        found = [_info(dataset) for dataset in _search(client, "suite")]
+        found = [info_of(dataset) for dataset in _search(client, "suite")]
     return sorted(found, key=lambda info: (info.name, -info.version, -info.created))
 
 
@@ -122,7 +95,7 @@ def load_suite(store: Store, name: str, version: int | None = None) -> Suite:
     with mapped(store.uri):
         records = internals.read_records(store.uri, chosen.dataset)
         tags = connect(store).get_dataset(chosen.dataset).tags or {}
-    return _restored(chosen, records, tags, store)
+    return restored(chosen, records, tags, store)
 
 
 def save_suite(store: Store, suite: Suite, *, merge: bool, experiment: str | None = None) -> Suite:
@@ -157,8 +130,31 @@ def save_suite(store: Store, suite: Suite, *, merge: bool, experiment: str | Non
         belongs = experiment_id(client, store, name)
         with mapped(store.uri):
             _remove_abandoned(client, suite.name)
-            _write(client, store, suite, belongs)
+            _write(client, store, suite, belongs, name=f"{suite.name} v{suite.version}", kind="suite")
     return suite
+
+
+def keep_used(store: Store, suite: Suite, experiment: str) -> None:
+    """Keeps the tasks that a session uses as a dataset, called by the suite and its digest, once for every digest.
+
+    The session's runs name it among the datasets that they used. It is no version of a suite: it is not listed, and
+    not loaded. What was imported is a dataset already, and is not kept again.
+
+    Args:
+        store: where the session is tracked.
+        suite: its tasks.
+        experiment: the id of the session's experiment.
+
+    Raises:
+        TrackingError: the store can't be reached or written, or keeps no datasets.
+    """
+    if suite.version is not None:
+        return
+    client = connect(store)
+    with _alone(store), mapped(store.uri):
+        if not any(_search(client, "used", digest=suite.digest)):
+            _remove_abandoned(client, suite.name)
+            _write(client, store, suite, experiment, name=f"{suite.name} {suite.digest}", kind="used")
 
 
 def merged_with_newest(store: Store, suite: Suite) -> Suite:
@@ -174,20 +170,17 @@ def merged_with_newest(store: Store, suite: Suite) -> Suite:
 # ------------------------------------------------------------------------------------------------ in the store
 
 
-def _search(client: MlflowClient, kind: str) -> Iterator[EvaluationDataset]:
-    query = f"tags.{TAG}kind = '{kind}'"
+def _search(client: MlflowClient, kind: str, **tags: str) -> Iterator[EvaluationDataset]:
+    query = " and ".join(f"tags.{TAG}{name} = '{value}'" for name, value in {"kind": kind, **tags}.items())
     return every(lambda token: client.search_datasets(filter_string=query, max_results=1000, page_token=token))
 
 
-def _write(client: MlflowClient, store: Store, suite: Suite, experiment: str) -> None:
-    tags = {f"{TAG}{name}": value[:_LONGEST_TAG] for name, value in _tags(suite).items() if value}
-    made = client.create_dataset(f"{suite.name} v{suite.version}", experiment, {**tags, f"{TAG}kind": "unfinished"})
+def _write(client: MlflowClient, store: Store, suite: Suite, experiment: str, *, name: str, kind: str) -> None:
+    made = client.create_dataset(name, experiment, {**tags_of(suite), f"{TAG}kind": "unfinished"})
     try:
-        records = [_record(position, task) for position, task in enumerate(suite.tasks)]
-        records += [_record(position, task, example=True) for position, task in enumerate(suite.examples)]
-        if records:
+        if records := records_of(suite):
             internals.add_records(store.uri, made.dataset_id, records)
-        client.set_dataset_tags(made.dataset_id, {f"{TAG}kind": "suite"})
+        client.set_dataset_tags(made.dataset_id, {f"{TAG}kind": kind})
     except BaseException:
         client.delete_dataset(made.dataset_id)
         raise
@@ -213,87 +206,6 @@ def _alone(store: Store) -> Iterator[None]:
         raise TrackingError(f"{store.folder}: another import of a suite does not end; try again after it") from error
     except OSError as error:
         raise TrackingError(f"{store.folder}: {error.strerror or error}") from error
-
-
-# ----------------------------------------------------------------------------------------- from and to records
-
-
-def _tags(suite: Suite) -> dict[str, str]:
-    categories = json.dumps(list(dict.fromkeys(task.category for task in suite.tasks)))
-    return {
-        "suite": suite.name,
-        "version": str(suite.version),
-        "digest": suite.digest,
-        "protocol": suite.protocol,
-        "source": suite.source,
-        "description": suite.description,
-        "tasks": str(len(suite.tasks)),
-        "categories": categories if len(categories) <= _LONGEST_TAG else "",
-        "levels": json.dumps(sorted({task.level for task in suite.tasks if task.level is not None})),
-    }
-
-
-def _info(dataset: EvaluationDataset) -> SuiteInfo:
-    tags = {key.removeprefix(TAG): value for key, value in (dataset.tags or {}).items()}
-    try:
-        return SuiteInfo(
-            name=tags["suite"],
-            version=int(tags["version"]),
-            digest=tags["digest"],
-            tasks=int(tags["tasks"]),
-            protocol=tags["protocol"],
-            source=tags.get("source", ""),
-            categories=tuple(json.loads(tags["categories"])) if "categories" in tags else None,
-            levels=tuple(json.loads(tags["levels"])),
-            created=dataset.created_time / 1000,
-            dataset=dataset.dataset_id,
-        )
-    except (KeyError, ValueError) as error:
-        raise TrackingError(
-            f"the dataset {dataset.name!r} ({dataset.dataset_id}) is tagged as a suite, and its tags are broken "
-            f"({error!r}); delete it, or restore its tags"
-        ) from error
-
-
-def _record(position: int, task: Task, *, example: bool = False) -> dict[str, Json]:
-    """A task or an example as a dataset's record. Records come back in no order of ours, hence the position."""
-    values = asdict(task)
-    expectations = {name: values.pop(name) for name in _DECIDING}
-    inputs = {"task_id": values.pop("id"), **values}
-    tags = {f"{TAG}position": str(position), **({_EXAMPLE: "true"} if example else {})}
-    return {"inputs": inputs, "expectations": expectations, "tags": tags}
-
-
-def _task(inputs: Mapping[str, Any], expectations: Mapping[str, Any]) -> Task:
-    values: dict[str, Any] = {**inputs, **expectations}
-    for name in ("public_tests", "hidden_tests"):
-        values[name] = tuple(Test(**test) for test in values[name])
-    return Task(id=values.pop("task_id"), **values)
-
-
-def _restored(info: SuiteInfo, records: Sequence[Any], tags: Mapping[str, str], store: Store) -> Suite:
-    broken = (
-        f"{shown_uri(store.uri)}: version {info.version} of the suite {info.name!r} (dataset {info.dataset}) is not "
-        "what was saved; import the suite again, which makes a new version"
-    )
-    try:
-        placed = sorted(records, key=lambda record: int(record.tags[f"{TAG}position"]))
-        read = [(_EXAMPLE in record.tags, _task(record.inputs, record.expectations or {})) for record in placed]
-        suite = Suite(
-            name=info.name,
-            tasks=tuple(task for example, task in read if not example),
-            examples=tuple(task for example, task in read if example),
-            source=info.source,
-            protocol="standard" if info.protocol == "standard" else "split",
-            version=info.version,
-            description=tags.get(f"{TAG}description", ""),
-        )
-        found = suite.digest
-    except (KeyError, ValueError, TypeError) as error:
-        raise TrackingError(f"{broken} ({error!r})") from error
-    if found != info.digest:
-        raise TrackingError(f"{broken} (digest {found}, expected {info.digest})")
-    return suite
 
 
 # --------------------------------------------------------------------------------------------------- merging
@@ -324,4 +236,13 @@ def _merged(old: Suite, new: Suite) -> Suite:
     return replace(old, tasks=tuple(tasks.values()), examples=tuple(examples.values()), source=told)
 
 
-__all__ = ["SuiteInfo", "check_name", "list_suites", "load_suite", "merged_with_newest", "newest", "save_suite"]
+__all__ = [
+    "SuiteInfo",
+    "check_name",
+    "keep_used",
+    "list_suites",
+    "load_suite",
+    "merged_with_newest",
+    "newest",
+    "save_suite",
+]

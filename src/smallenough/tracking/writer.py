@@ -34,6 +34,7 @@ from smallenough.tracking.masking import masked
 from smallenough.tracking.runs import RunRecord
 from smallenough.tracking.sinks import Known, Sink, open_sink
 from smallenough.tracking.store import Store
+from smallenough.tracking.suites import keep_used
 from smallenough.tracking.translate import Translator
 
 _BATCH = 400
@@ -61,7 +62,7 @@ class Writer:
         self._known: dict[str, Known] = {}
         self._pending: dict[str, RunRecord] = {}
         self._offset = self._runs = 0
-        self._slow = ""
+        self._slow = self._suite = ""
         self._left = False
 
     def advance(self) -> bool:
@@ -124,13 +125,24 @@ class Writer:
         client = stores.connect(self._store)
         experiment = stores.experiment_id(client, self._store, context.plan.experiment)
         sink, self._slow = open_sink(client, self._store, experiment)
+        self._suite = self._keep_suite(experiment)
         self._known = sink.existing(context.started.session)
         return sink
+
+    def _keep_suite(self, experiment: str) -> str:
+        """Why the session's tasks are no dataset: a store may have none, and a session is written all the same."""
+        try:
+            keep_used(self._store, self._translator.context.suite, experiment)
+        except TrackingError as error:
+            return str(error)
+        return ""
 
     def _save(self) -> None:
         session = self._known.get("session")
         run_id = session.run_id if session else ""
-        WriterState(self._offset, self._runs, slow=self._slow, run_id=run_id).save(self._folder, self._store)
+        WriterState(self._offset, self._runs, slow=self._slow, run_id=run_id, suite=self._suite).save(
+            self._folder, self._store
+        )
 
 
 def _depth(run: RunRecord) -> int:
