@@ -82,7 +82,7 @@ def test_wilson_with_repeats() -> None:
         (share, tasks): held((_of_trials(column, clusters) for column in arm.T), share)
         for share in SHARES
         for tasks in TASKS
-        for arm, _, clusters in [repeated_trials(share, tasks, 400)]
+        for arm, _, clusters in [repeated_trials(share, tasks, 300)]
     }
     _check(means, each=True)
 
@@ -111,7 +111,7 @@ def test_paired_bootstrap() -> None:
     means = {}
     for share in SHARES:
         for tasks in TASKS:
-            arm, baseline = one_trial_each(share, tasks, 400)
+            arm, baseline = one_trial_each(share, tasks, 300)
             means[share, tasks] = held(mean_intervals(arm - baseline, resamples=RESAMPLES), 0.0)
     _check(means, each=False)
 
@@ -120,7 +120,7 @@ def test_paired_bootstrap_with_repeats() -> None:
     means = {}
     for share in SHARES:
         for tasks in TASKS:
-            arm, baseline, clusters = repeated_trials(share, tasks, 400)
+            arm, baseline, clusters = repeated_trials(share, tasks, 300)
             means[share, tasks] = held(mean_intervals(arm - baseline, clusters, resamples=RESAMPLES), 0.0)
     _check(means, each=False)
 
@@ -146,7 +146,7 @@ def test_pass_at_k(answers: int, k: int) -> None:
         likely = betabinom.pmf(np.arange(answers + 1), answers, share, 1 - share)
         for tasks in TASKS:
             generator = np.random.default_rng([int(1000 * share), tasks, answers])
-            right = generator.binomial(answers, generator.beta(share, 1 - share, (tasks, 400)))
+            right = generator.binomial(answers, generator.beta(share, 1 - share, (tasks, 300)))
             intervals = mean_intervals(of_count[right], resamples=RESAMPLES)
             means[share, tasks] = held(intervals, float(np.sum(likely * of_count)))
     _check(means, each=False)
