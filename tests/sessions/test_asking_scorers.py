@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from smallenough import journal, plugins
 from smallenough.contracts.playing import make
+from smallenough.contracts.scorer import ScorerContract
 from smallenough.errors import ModelUnavailable
 from smallenough.events import ActionsDecided, Event, TrialFinished
 from smallenough.journal import Journal
@@ -50,7 +52,8 @@ class Style:
             grade = ask([question, Message("assistant", opinion), Message("user", "As a number.")], "judge")
         except Exception as error:
             raise RuntimeError("caught") from error  # as a scorer may; a question is no error
-        return [Score("style", float(grade), "style/1")]
+        found = re.fullmatch(r"\s*(0\.\d+|1)\s*", grade)
+        return [Score("style", float(found[1]) if found else None, "style/1")]
 
 
 class Restless(Style):
@@ -64,6 +67,12 @@ class Restless(Style):
         return [
             Score("style", float(ask([Message("user", f"How good is this style, {self.asked}?")], "judge")), "style/1")
         ]
+
+
+class TestStyle(ScorerContract):
+    @pytest.fixture
+    def scorer(self) -> Style:
+        return Style()
 
 
 def opinionated(request: Request) -> Completion:
