@@ -147,7 +147,12 @@ def score(
 
 
 def go_on(
-    folder: Path, store: Store, workers: int, observe: Observe = lambda _: None, say: Say = lambda _: None
+    folder: Path,
+    store: Store,
+    workers: int,
+    observe: Observe = lambda _: None,
+    say: Say = lambda _: None,
+    start_writer: StartWriter = writer.start,
 ) -> Rescored:
     """Goes on with scoring that was broken off, or with a session that has gone on since it was scored again.
 
@@ -157,6 +162,7 @@ def go_on(
         workers: trials that are scored at once.
         observe: gets the trials that end, and the arms that they belong to.
         say: gets what a person should know meanwhile.
+        start_writer: as `score` takes it.
 
     Raises:
         InputError: there is nothing to go on with; or something that it needs is gone.
@@ -175,7 +181,7 @@ def go_on(
             scoring = _checked(saved, plan, journal.read_suite(folder), store, say)
             book.append(SessionResumed(now()))
             _copy_samples(scoring, folder)
-            process = writer.start(folder, store)
+            process = start_writer(folder, store)
             status, failed = carry_out(Again(scoring, book, control, observe), workers, done)
             changes = _changes(saved.folder, folder)
     writer.step_forward(process)
