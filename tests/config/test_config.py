@@ -14,6 +14,7 @@ from smallenough.errors import Faults, InputError
 from smallenough.metrics.efficiency import EfficiencyWeights
 from smallenough.sessions.check import check_wanted
 from smallenough.sessions.flags import Flags
+from smallenough.sessions.settings import Settings
 from smallenough.sessions.start import start_files, write_start
 from smallenough.sessions.wanted import understood, wanted
 from smallenough.tracking.store import Store
@@ -273,6 +274,12 @@ def test_every_default_is_written_out_in_the_file_to_start_from(tmp_path: Path) 
         else:
             assert value.value == plain[key].value, key
     assert all(name in text for name in mentioned(ExperimentFile.model_json_schema()))
+
+
+def test_settings_of_a_program_and_of_an_empty_file_are_the_same(tmp_path: Path) -> None:
+    config = Config(ExperimentFile())
+    want = wanted(Flags(), config, in_force(config, {}, {}), Store.local(tmp_path / "mlruns"), Faults())
+    assert want.settings == Settings()
 
 
 def mentioned(schema: Mapping[str, Any]) -> set[str]:

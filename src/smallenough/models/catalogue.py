@@ -230,8 +230,8 @@ def defaults_of(called: str, name: str) -> dict[str, Value]:
     if entry is None:
         return _by_unknown_size()
     silent = DEFAULT if own(entry.name) is entry else "catalogue"
-    values = {key: (getattr(entry.defaults, key), ("sampling", key)) for key in ("context", *_SAMPLED)}
-    values["size_class"] = (entry.size_class, ("size_class",))
+    sampled = {key: (getattr(entry.defaults, key), ("sampling", key)) for key in ("context", *_SAMPLED)}
+    values: dict[str, tuple[Any, tuple[str, ...]]] = {**sampled, "size_class": (entry.size_class, ("size_class",))}
     return {
         key: Value(value, own_origin(entry, *keys) or (DEFAULT if value in (None, ()) else silent))
         for key, (value, keys) in values.items()
