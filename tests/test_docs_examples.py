@@ -229,5 +229,5 @@ def test_the_tables_list_only_what_the_pages_hold() -> None:
     ("language", "text"), [("ruby", "puts 1\n"), ("sh", "smallenough runn\n"), ("python", "1 / 0\n")]
 )
 def test_a_block_that_is_neither_run_nor_listed_fails(language: str, text: str, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="neither run nor listed|ended with"):
+    with pytest.raises(AssertionError, match=r"neither run nor listed|ended with"):
         Reader(tmp_path, "127.0.0.1:9").does(Block("a page", language, text))
