@@ -3,10 +3,11 @@
     python -m benchmarks.reading [--runs 1000,10000] [--rounds 3] [--profile] [--json]
 
 For each size, one session of five arms is run with the replay client and written into a store of its own by the real
-writer: each trial is a run, and each attempt. Then, in fresh processes whose imports are done: `compare` reads the
-session and compares its arms, as `smallenough compare` does (nothing is logged), and `mlflow.search_runs` reads the
-same experiment, which is what one would compare by hand from. One task in twenty is answered with code that runs in the
-sandbox; the others with code that does not parse, which is evaluated without it, so that a study is made in minutes.
+writer: each trial is a run, and each attempt. Then, in fresh processes whose imports are done: `read` reads the
+session's tables; `compare` reads them and compares the arms, as `smallenough compare` does (nothing is logged); and
+`mlflow.search_runs` reads the same experiment, which is what one would compare by hand from. One task in twenty is
+answered with code that runs in the sandbox; the others with code that does not parse, which is evaluated without it, so
+that a study is made in minutes.
 It is started by `python -m`, from the repository's root.
 
 Targets, for the largest study: the comparison within 0.5 s; its peak memory, over that of the process before, at most
@@ -37,7 +38,7 @@ ARMS = tuple(Arm(f"m{number} single", f"m{number}", "single", provider="replay")
 REPEATS = 5
 EXPERIMENT = "reading"
 SECONDS, BYTES = 0.5, 20_000_000
-SIDES = ("compare", "search_runs")
+SIDES = ("read", "compare", "search_runs")
 
 
 def main() -> int:
@@ -153,6 +154,10 @@ def _reader(side: str, folder: Path) -> Callable[[], int]:
 
         mlflow.set_tracking_uri(store.uri)
         return lambda: len(mlflow.search_runs(experiment_names=[EXPERIMENT]))
+    if side == "read":
+        from smallenough.tracking import reader
+
+        return lambda: len(reader.read(store, experiment=EXPERIMENT).trials)
     from smallenough.sessions.compare import compare_sessions
 
     return lambda: sum(
