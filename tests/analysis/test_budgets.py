@@ -60,6 +60,10 @@ class TestWhereATrialIsStopped:
     def test_a_part_of_a_split_task_costs_and_is_no_answer(self) -> None:
         assert success(Trial("t", [Try(None), Try(None, None, 5.0), right()]), 1, 6, 7) == [0, 0, 1]
 
+    def test_a_part_stands_in_no_answer_s_way(self) -> None:
+        unread = Try(True, None, said={"syntax_valid": None})
+        assert success(Trial("t", [Try(None), unread, Try(None)], chosen=1), 1, 2, 3) == [0, 1, 1]
+
     def test_a_proposal_that_was_chosen_counts_once_all_fits(self) -> None:
         parts = Trial("t", [wrong(), Try(None)], chosen=0, outcome="solved", said={"chosen": 2})
         assert success(parts, 1, 2) == [0, 1]

@@ -56,6 +56,12 @@ class TestTheFront:
         cells: list[Cell] = [(1, 0.1), (0, 0.2), (1, 0.3)]
         assert {one.front_share for one in front(table(one=cells, two=cells, three=cells)).arms} == {1.0}
 
+    def test_rounding_tells_no_arms_apart(self) -> None:
+        equal = np.array([[0.3, 0.1 + 0.2]])
+        assert on_front(equal, np.array([[1.0, 2.0]])).tolist() == [[True, False]]
+        assert on_front(np.array([[0.5, 0.6]]), equal).tolist() == [[False, True]]
+        assert on_front(equal, equal[:, ::-1]).tolist() == [[True, True]]
+
     def test_the_share_tells_how_sure_it_is(self) -> None:
         many: list[Cell] = [*[(1, 1.0)] * 30, *[(0, 1.0)] * 30]
         hardly: list[Cell] = [*[(1, 2.0)] * 31, *[(0, 2.0)] * 29]
