@@ -233,3 +233,15 @@ def test_questions_are_asked_again(server: FaultyServer, other: FaultyServer, co
 def test_it_needs_a_server() -> None:
     with pytest.raises(InputError, match="name at least one with --url"):
         BalancedClient([])
+
+
+def test_servers_that_are_away_are_named_with_what_to_do(server: FaultyServer, connect: Connect) -> None:
+    with FaultyServer() as one, FaultyServer() as two:
+        gone = (one, two)
+    clients = [connect(one.url, retries=0, patience=1.0) for one in (server, *gone)]
+    with pytest.raises(ModelUnavailable, match=r"^2 of 3 servers can't be used: .*; or leave them out$") as told:
+        BalancedClient(clients, retries=0).describe("smollm2:135m")
+    assert all(one.url in str(told.value) for one in gone)
+    assert server.url not in str(told.value)
+    with pytest.raises(ModelUnavailable, match=r"^no server is available: "):
+        BalancedClient(clients[1:], retries=0).describe("smollm2:135m")

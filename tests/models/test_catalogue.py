@@ -95,7 +95,7 @@ GOOD = """
             GOOD.replace("max_tokens: 10", "max_tokens: 0"),
             r"\.yaml, line 3: 0\.sampling\.max_tokens: should be greater than 0, and is 0",
         ),
-        (GOOD.replace("description", "descripton"), r"line 2: 0\.descripton: unknown key; did you mean 'description'\?"),
+        (GOOD.replace("size_cl", "sise_cl"), r"line 2: 0\.sise_class: unknown key; did you mean 'size_class'\?"),
         (GOOD.replace("name: a, ", ""), r"line 2: 0\.name: is missing; give it"),
         (GOOD.replace("{name: a", "{aliases: [a], name: a"), "line 2: 'a' is named twice; keep one"),
         (GOOD + GOOD, "line 5: 'a' is named twice; keep one"),

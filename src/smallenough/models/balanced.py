@@ -73,11 +73,11 @@ class BalancedClient:
         Raises:
             InputError: two servers hold different models under that name; says which.
             ModelNotFound: a server does not have it.
-            ModelUnavailable: a server does not answer.
+            ModelUnavailable: a server does not answer; names every such one.
         """
         with self._flights.flight(None) as flight:
             again = retrying(flight, min(self._retries, QUESTION_RETRIES), [])
-            infos = again(lambda: self._on_all(lambda client: client.describe(model)))
+            infos = again(lambda: self._described(model))
         if len({info.digest for info in infos}) > 1:
             held = ", ".join(f"{info.server or 'a server'} has {(info.digest or 'unknown')[:12]}" for info in infos)
             raise InputError(f"the servers hold different models as {model!r}: {held}; pull it again on each")
@@ -180,6 +180,22 @@ class BalancedClient:
         if flight.expired:
             raise ModelTimeout(f"{request.model}: no answer within {request.deadline:g} s; before that, {failures[-1]}")
         return replace(request, deadline=flight.deadline - time.monotonic())
+
+    def _described(self, model: str) -> list[ModelInfo]:
+        def described(client: ModelClient) -> ModelInfo | ModelUnavailable:
+            try:
+                return client.describe(model)
+            except ModelUnavailable as error:
+                return error
+
+        found = self._on_all(described)
+        failures = [one for one in found if isinstance(one, ModelUnavailable)]
+        if len(failures) == len(found):
+            raise _all_of(failures)
+        if failures:
+            told = "; ".join(map(str, failures))
+            raise ModelUnavailable(f"{len(failures)} of {len(found)} servers can't be used: {told}; or leave them out")
+        return [one for one in found if not isinstance(one, ModelUnavailable)]
 
     def _unload(self, model: str) -> None:
         def unload(client: ModelClient) -> ModelUnavailable | None:
