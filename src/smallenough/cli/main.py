@@ -27,6 +27,7 @@ _COMMANDS = {
     "resume": "Go on with a session that was interrupted.",
     "sessions": "List sessions, the newest first.",
     "compare": "Compare the arms of sessions.",
+    "report": "Write a report of sessions: one file for a browser, Markdown or JSON.",
     "score": "Score saved completions again, without a model.",
     "search": "Search for a model's best options within a limit on cost, then compare them.",
     "flush": "Write to MLflow what a session could not write while it ran.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from smallenough.analysis import table
 from smallenough.analysis.findings import Findings, Terms, find
@@ -34,14 +34,34 @@ def compare_sessions(
     """
     tables = reader.read(store, sessions, experiment)
     found = find(tables, terms)
-    if log and tables.experiments:
-        artifacts = {
-            "comparison.json": found.to_json(),
-            "comparison.csv": table.csv(found.comparison),
-            "comparison.md": found.to_markdown(detailed=True),
-        }
-        comparison_run.log(store, tables, found.comparison.baseline, artifacts, _told(found))
+    if log:
+        keep(store, found)
     return found
+
+
+def keep(store: Store, found: Findings, further: Mapping[str, str] | None = None) -> str | None:
+    """Keeps a comparison in the store; one that is there is brought up to date.
+
+    Args:
+        store: where the sessions are tracked.
+        found: what the comparison came to.
+        further: artifacts besides its own, text by file name.
+
+    Returns:
+        The id of the run; None: the sessions were read from their journals, so that there is no store to keep it in.
+
+    Raises:
+        TrackingError: the store can't be written.
+    """
+    if not found.tables.experiments:
+        return None
+    artifacts = {
+        "comparison.json": found.to_json(),
+        "comparison.csv": table.csv(found.comparison),
+        "comparison.md": found.to_markdown(detailed=True),
+        **(further or {}),
+    }
+    return comparison_run.log(store, found.tables, found.comparison.baseline, artifacts, _told(found))
 
 
 def _told(found: Findings) -> dict[str, str]:

@@ -1,0 +1,126 @@
+"""What a report tells: findings, and what follows from them, as values. How it looks is for the pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from smallenough.analysis import ablation, branching
+from smallenough.analysis.ablation import Ablation
+from smallenough.analysis.branching import Move, Reach, Rescue
+from smallenough.analysis.budgets import Budgets, budget_curves
+from smallenough.analysis.by_task import floats
+from smallenough.analysis.categories import CategoryShare, by_category
+from smallenough.analysis.costs import COSTS
+from smallenough.analysis.courses import ADDITIVE
+from smallenough.analysis.equal_budgets import EqualBudget, equal_budgets
+from smallenough.analysis.findings import Findings
+from smallenough.analysis.frames import Frames
+from smallenough.analysis.pareto import Front, pareto_front
+from smallenough.analysis.plots.resources import Samples
+from smallenough.analysis.report.grid import Grid, grid
+from smallenough.tracking.answers import Answers
+
+
+@dataclass(frozen=True)
+class Branching:
+    """How arms with several attempts a trial came to their answers."""
+
+    rescues: tuple[Rescue, ...]
+    moves: tuple[Move, ...]
+    reaches: tuple[Reach, ...]
+    ablations: tuple[Ablation, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether no arm tried twice."""
+        return not (self.rescues or self.moves or self.ablations)
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a report tells."""
+
+    findings: Findings
+    fronts: tuple[Front, ...]
+    """One for each cost that was measured for an arm."""
+    budgets: tuple[Budgets, ...]
+    """One for each cost that adds up and was measured of attempts."""
+    equal: Mapping[str, tuple[EqualBudget, ...]]
+    """What strategies are worth at equal cost, by the cost."""
+    unmeasured: tuple[str, ...]
+    """Names of costs that were measured for no arm."""
+    categories: tuple[CategoryShare, ...]
+    branching: Branching
+    grid: Grid
+    samples: Samples = field(default_factory=dict)
+    answers: Answers | None = None
+    """None: not asked for."""
+
+    @property
+    def frames(self) -> Frames:
+        """What was compared."""
+        return self.findings.frames
+
+
+def gather(
+    found: Findings, chosen: Grid | None = None, samples: Samples | None = None, answers: Answers | None = None
+) -> Content:
+    """Works out all that a report tells.
+
+    Args:
+        found: the findings.
+        chosen: the tasks, and those whose answers were read; None: without answers.
+        samples: of the arms' resources.
+        answers: to the tasks that `chosen` shows.
+    """
+    frames = found.frames
+    fronts = {name: front for name in COSTS if (front := _front(found, name)).arms}
+    drawn = [name for name in ADDITIVE if len(frames.attempts) and _measured(frames, name)]
+    budgets = (budget_curves(frames.trials, frames.attempts, name) for name in drawn)
+    return Content(
+        findings=found,
+        fronts=tuple(fronts.values()),
+        budgets=tuple(one for one in budgets if one.curves),
+        equal={name: equal_budgets(frames.trials, frames.attempts, name) for name in drawn},
+        unmeasured=tuple(name for name in COSTS if name not in fronts),
+        categories=by_category(frames.trials, found.comparison.confidence),
+        branching=_branching(frames),
+        grid=chosen or grid(frames, 0),
+        samples=samples or {},
+        answers=answers,
+    )
+
+
+def _front(found: Findings, cost: str) -> Front:
+    """Peak memory is a property of the arm; what else a task costs is its own."""
+    totals = {row.arm: row.costs[cost] for row in found.comparison.rows} if cost == "memory" else None
+    return pareto_front(found.frames.trials, cost, totals=totals)
+
+
+def _measured(frames: Frames, cost: str) -> bool:
+    values = floats(frames.attempts, COSTS[cost].column)
+    return bool((values == values).any())
+
+
+def _branching(frames: Frames) -> Branching:
+    """Arms none of whose trials has a second attempt have no part in it."""
+    trials, attempts = frames.trials, frames.attempts
+    if attempts.empty:
+        return Branching((), (), (), ())
+    calls = attempts.groupby("label", observed=True)["attempt"].max()
+    several = trials[trials["label"].isin(calls.index[calls > 0])]
+    return Branching(
+        rescues=branching.rescues(several, attempts) if len(several) else (),
+        moves=branching.moves(several, attempts) if len(several) else (),
+        reaches=branching.reaches(several) if len(several) else (),
+        ablations=ablation.ablations(trials, _options(frames)),
+    )
+
+
+def _options(frames: Frames) -> dict[str, dict[str, str]]:
+    """The options of each arm, as the store holds them."""
+    if "options" not in frames.arms:
+        return {}
+    return {str(label): json.loads(told) for label, told in frames.arms["options"].items() if isinstance(told, str)}
