@@ -22,7 +22,7 @@ def store_of(force: Mapping[str, Value]) -> Store:
     uri, folder = force["tracking.uri"], force["tracking.store"].value
     try:
         found = Store.resolve(uri.value or None, Path(folder) if folder else None)
-        if fault := path_fault(found.folder):
+        if fault := path_fault(found.folder) or path_fault(found.database or ""):
             raise InputError(f"the tracking URI's folder {fault}")
     except InputError as error:
         raise InputError(f"{uri.place}: {error}" if uri.place else str(error)) from error
