@@ -81,4 +81,9 @@ def tables(rows: Rows, wanted: list[str], experiments: tuple[str, ...], notes: t
 
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
     filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    if not filled:
+        return pd.DataFrame()
+    # pandas before 3 warns of columns that are empty in one of the frames; their type is set by `typed` anyhow.
+    names = dict.fromkeys(name for frame in filled for name in frame)
+    whole = pd.concat([frame.dropna(axis="columns", how="all") for frame in filled], ignore_index=True)
+    return whole.reindex(columns=list(names))
