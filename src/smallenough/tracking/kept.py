@@ -86,7 +86,7 @@ def _without_passwords(line: bytes) -> bytes:
     if b"://" not in line:
         return line
     try:
-        return json.dumps(_masked(json.loads(line)), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return json.dumps(_masked(json.loads(line)), separators=(",", ":")).encode() + b"\n"
     except ValueError:  # a damaged line stays what it is: whoever reads it says so
         return line
 
@@ -151,7 +151,9 @@ def _unpack(packed: bytes, folder: Path) -> None:
     (folder / _SAMPLES).mkdir(exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for entry in archive:
-            path, content = PurePosixPath(entry.name), archive.extractfile(entry)
+            path = PurePosixPath(entry.name)
             sample = path.parts[:-1] == (_SAMPLES,) and path.suffix == ".jsonl" and path.stem.isdigit()
-            if content is not None and entry.isfile() and (sample or entry.name in (_JOURNAL, _SUITE)):
+            if entry.isfile() and (sample or entry.name in (_JOURNAL, _SUITE)):
+                content = archive.extractfile(entry)
+                assert content is not None
                 (folder / path).write_bytes(content.read())
