@@ -85,9 +85,9 @@ class TestWhatWasSolved:
         assert small.against is not None
         assert small.against.difference is not None
         assert (small.against.difference.pairs, small.against.difference.estimate) == (3, -1.0)
-        assert small.against.difference.interval is None
+        assert small.against.difference.interval is not None
+        assert small.against.difference.interval.high > 0  # three pairs, all against it, are little evidence
         assert said(comparison, "'large', which has 10: 'small' 3 of 13")
-        assert said(comparison, "the difference to 'large' is the same on every task")
 
     def test_the_same_name_in_another_suite_is_another_task(self) -> None:
         rows = [trial(LARGE, "t0", baseline=True), trial(SMALL, "t0", suite="mbpp")]

@@ -1,7 +1,9 @@
 """Every arm beside the baseline: what it solves and what it takes, paired by suite, task and repeat.
 
-All intervals come from the same resamples of the tasks, so that arms and measures can be read side by side. Tests of
-several arms are corrected by Holm's method, for each measure on its own.
+The difference of what is solved has a score interval, which turns where the verdict's test does; the BCa bootstrap,
+which the costs have, covers too little where few tasks are solved. All costs' intervals come from the same resamples of
+the tasks, so that arms and measures can be read side by side. Tests of several arms are corrected by Holm's method, for
+each measure on its own.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import pandas as pd
 
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.evidence import Against, CostDifference
-from smallenough.analysis.frames import Frames, Pairs
+from smallenough.analysis.frames import Frames, Pairs, pair
 from smallenough.analysis.statistics import (
     Difference,
     Floats,
@@ -26,12 +28,12 @@ from smallenough.analysis.statistics import (
     mcnemar,
     rank_biserial,
     ratio_intervals,
+    success_difference,
     wilcoxon,
 )
 from smallenough.analysis.statistics.resampling import cluster_totals
 
 _KEY = ["suite", "task", "repeat"]
-_SOLVED = "solved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +59,38 @@ def against(frames: Frames, baseline: str, *, confidence: float, resamples: int,
     labels = [label for label in frames.labels if label != baseline]
     if not labels:
         return {}
-    columns = {_SOLVED: _SOLVED, **{cost.name: cost.column for cost in COSTS.values()}}
-    cells = [(label, name) for name in columns for label in labels]
-    left, right, tasks = _table(frames, baseline, [(label, columns[name]) for label, name in cells])
+    cells = [(label, name) for name in COSTS for label in labels]
+    left, right, tasks = _table(frames, baseline, [(label, COSTS[name].column) for label, name in cells])
     sides = dict(zip(cells, _sides(left, right, tasks, confidence, resamples, seed), strict=True))
+    solved = {label: pair(frames, label, baseline, "solved") for label in labels}
     costs = {name: _cost_differences([sides[label, name] for label in labels]) for name in COSTS}
     memory = frames.arms["peak_memory_bytes"]
     return {
         label: Against(
-            **_solved(sides[label, _SOLVED], corrected),
+            **_solved(solved[label], corrected, confidence),
             costs={name: found[place] for name, found in costs.items()},
             less_memory=_saved(memory[label], memory[baseline]),
         )
         for place, (label, corrected) in enumerate(
-            zip(labels, holm([_mcnemar(sides[label, _SOLVED]) for label in labels]), strict=True)
+            zip(labels, holm([_mcnemar(pairs) for pairs in solved.values()]), strict=True)
         )
     }
 
 
-def _mcnemar(side: _Side) -> float | None:
-    return mcnemar(*side.pairs.discordant()) if len(side.pairs) else None
+def _mcnemar(pairs: Pairs) -> float | None:
+    return mcnemar(*pairs.discordant()) if len(pairs) else None
 
 
-def _solved(side: _Side, corrected: float | None) -> dict[str, Any]:
+def _solved(pairs: Pairs, corrected: float | None, confidence: float) -> dict[str, Any]:
     """What `Against` says of what was solved."""
-    better, worse = side.pairs.discordant()
+    better, worse = pairs.discordant()
     return {
-        "difference": side.difference,
+        "difference": success_difference(pairs.arm, pairs.baseline, pairs.tasks, confidence=confidence),
         "better": better,
         "worse": worse,
-        "mcnemar_p": _mcnemar(side),
+        "mcnemar_p": _mcnemar(pairs),
         "mcnemar_p_corrected": corrected,
-        "odds_ratio": matched_odds_ratio(better, worse) if len(side.pairs) else None,
+        "odds_ratio": matched_odds_ratio(better, worse) if len(pairs) else None,
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from smallenough.analysis.costs import uncounted
 from smallenough.analysis.evidence import ArmRow, Counts
 from smallenough.analysis.frames import Frames, flagged_baselines
 from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
@@ -26,7 +27,8 @@ def notes(frames: Frames, rows: Sequence[ArmRow], baseline: str, prices: Prices 
     found += _on_outcomes(rows)
     found += _on_repeats(frames)
     found += _on_timing(frames)
-    found += _on_totals(frames, rows, prices)
+    found += _on_totals(frames)
+    found += _on_money(frames, rows, prices) if prices else ()
     found += _on_missing(rows)
     return tuple(found)
 
@@ -40,7 +42,7 @@ def _on_arms(frames: Frames, rows: Sequence[ArmRow], baseline: str) -> Iterator[
     if frames.ambiguous:
         yield (
             f"Several sessions have an arm called {listed(frames.ambiguous)}; each is an arm of its own here,"
-            " with its session in its name."
+            f" with its session in its name. Compared with {baseline!r}; name another with --baseline 'ARM @ SESSION'."
         )
 
 
@@ -59,17 +61,13 @@ def _on_sessions(frames: Frames) -> Iterator[str]:
 
 def _on_pairs(rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
     scored = {row.arm: row.counts.solved + row.counts.unsolved for row in rows}
-    uneven, flat = [], []
+    uneven = []
     for row in rows:
         if row.against is None or not scored[row.arm] or not scored[baseline]:
             continue
         difference = row.against.difference
         if difference is None:
             yield f"{row.arm!r} and {baseline!r} have no scored task in common: no difference can be told."
-        elif difference.clusters == 1:
-            yield f"{row.arm!r} and {baseline!r} have one task in common: too few for an interval of the difference."
-        elif difference.interval is None:
-            flat.append(row.arm)
         if difference and difference.pairs < max(scored[row.arm], scored[baseline]):
             uneven.append(f"{row.arm!r} {difference.pairs} of {scored[row.arm]}")
     if uneven:
@@ -77,11 +75,6 @@ def _on_pairs(rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
             f"Differences are over the scored trials that an arm has in common with {baseline!r}, which has"
             f" {scored[baseline]}: {', '.join(uneven)}. Rates and means are over all of an arm's own; `--common` takes"
             " only what every arm tried."
-        )
-    if flat:
-        yield (
-            f"{listed(flat)}: the difference to {baseline!r} is the same on every task, so that resampling shows no"
-            " spread and there is no interval."
         )
 
 
@@ -134,7 +127,7 @@ def _on_timing(frames: Frames) -> Iterator[str]:
             yield f"Of {cpu:.1f} CPU seconds of {label!r}, the model's server would have taken about {share:.1f} idle."
 
 
-def _on_totals(frames: Frames, rows: Sequence[ArmRow], prices: Prices | None) -> Iterator[str]:
+def _on_totals(frames: Frames) -> Iterator[str]:
     unmeasured = [label for label in frames.labels if frames.arms.loc[label, list(ARM_MEASURES)].isna().all()]
     if unmeasured:
         yield f"Nothing was measured over the whole arm for {listed(unmeasured)}: no CPU, memory or energy."
@@ -149,11 +142,24 @@ def _on_totals(frames: Frames, rows: Sequence[ArmRow], prices: Prices | None) ->
                 f"{listed(killed)}: killed, and resumed; CPU, memory, energy and time count up to the last sample"
                 " before each kill."
             )
-    if prices:
-        yield f"Money is {prices.told}."
-    without = [row.arm for row in rows if row.totals.money is None and row.counts.trials]
-    if prices and without:
-        yield f"No money is reported for {listed(without)}: what is charged for was not measured."
+
+
+def _on_money(frames: Frames, rows: Sequence[ArmRow], prices: Prices) -> Iterator[str]:
+    yield f"Money is {prices.told}."
+    without = [row for row in rows if row.totals.money is None and row.counts.trials]
+    free = [row.arm for row in without if not prices.charges_machine and row.model not in prices.tokens]
+    if free:
+        yield f"No money is reported for {listed(free)}: neither the machine nor the model has a price."
+    if unmeasured := [row.arm for row in without if row.arm not in free]:
+        yield f"No money is reported for {listed(unmeasured)}: what is charged for was not measured."
+    if len(frames.attempts):
+        failed = frames.attempts.loc[uncounted(frames.attempts, prices), "label"].value_counts()
+        told = [f"{str(label)!r} {failed[label]}" for label in frames.labels if label in failed]
+        if told:
+            yield (
+                "Inferences that failed at a hosted model have no count of tokens, and no part in money: "
+                f"{', '.join(told)}."
+            )
 
 
 def _on_missing(rows: Sequence[ArmRow]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import PermutationMethod
 from scipy.stats import wilcoxon as scipy_wilcoxon
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from smallenough.analysis.statistics import cluster_means, holm, mcnemar, wilcoxon
 from smallenough.errors import InputError
@@ -80,6 +81,10 @@ class TestHolm:
         pairs = sorted((p, q) for p, q in zip(raw, adjusted, strict=True) if p is not None and q is not None)
         assert all(p <= q + 1e-15 and q <= 1 for p, q in pairs)
         assert all(one[1] <= other[1] for one, other in itertools.pairwise(pairs))
+
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+    def test_agrees_with_statsmodels(self, raw: list[float]) -> None:
+        assert holm(raw) == pytest.approx(multipletests(raw, method="holm")[1].tolist(), abs=1e-9)
 
     def test_nothing_tested(self) -> None:
         assert holm([]) == []

@@ -89,9 +89,11 @@ def bca_interval(estimate: float, resampled: Floats, jackknife: Floats, confiden
         nor beyond what the transformation can express, which only confidences next to 1 ask for.
     """
     drawn = resampled[~np.isnan(resampled)]
+    if not len(drawn) or not np.isfinite(drawn).all() or not np.isfinite(jackknife).all():
+        return None
     off = jackknife.mean() - jackknife
     spread = float(np.sum(off**2))
-    if not len(drawn) or not spread > 0 or not np.isfinite(drawn).all():
+    if not spread > 0:
         return None
     acceleration = float(np.sum(off**3)) / (6 * spread**1.5)
     share = (np.count_nonzero(drawn < estimate) + np.count_nonzero(drawn <= estimate)) / (2 * len(drawn))
