@@ -62,7 +62,8 @@ class Plan:
     scorers: tuple[str, ...] | None = None
     """Which scorers measure the answers; None: all that are installed."""
     prices: Mapping[str, Json] = field(default_factory=dict)
-    """What the machine costs: `per_kwh`, `per_machine_hour`, `currency`, `as_of`; what is not known is left out."""
+    """What the machine costs: `per_kwh`, `per_machine_hour`, `currency`, `as_of`; what is not known is left out. And
+    under `tokens` what hosted models charge, by name: `input` and `output` for a million tokens, `as_of`."""
     scored_from: str | None = None
     """The session whose completions these are, scored again; None: its own."""
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from smallenough.analysis.against import against
+from smallenough.analysis.costs import arm_money
 from smallenough.analysis.evidence import (
     Against,
     ArmRow,
@@ -114,16 +115,16 @@ def _totals(frames: Frames, label: str, trials: pd.DataFrame, prices: Prices | N
         **found,
         cpu_seconds_per_trial=cpu / len(trials) if cpu is not None and len(trials) else None,
         operations=_whole(trials["operations"]),
-        money=_money(trials, found, prices) if prices else None,
+        money=_money(frames, label, _word(trials, "model"), found, prices) if prices else None,
     )
 
 
-def _money(trials: pd.DataFrame, totals: Mapping[str, float | None], prices: Prices) -> float | None:
-    """What the arm cost: the machine by what was measured over the whole arm, hosted models by their tokens."""
-    models = set(trials["model"].dropna())
-    if not models & set(prices.tokens):
-        return prices.cost(totals["wall_seconds"], totals["energy_joules"])
-    return _whole(trials["money"])
+def _money(
+    frames: Frames, label: str, model: str | None, totals: Mapping[str, float | None], prices: Prices
+) -> float | None:
+    attempts = frames.attempts
+    own = attempts[attempts["label"] == label] if len(attempts) else attempts
+    return arm_money(model, own, totals, prices)
 
 
 def _whole(values: pd.Series[float]) -> float | None:

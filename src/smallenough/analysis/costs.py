@@ -105,6 +105,49 @@ def trial_costs(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
     return dropped.merge(found, how="left", left_on=_TRIAL, right_index=True)
 
 
+def arm_money(
+    model: str | None,
+    attempts: pd.DataFrame,
+    totals: Mapping[str, float | None],
+    prices: Prices,
+) -> float | None:
+    """What an arm cost: the machine by what was measured over the whole arm, hosted models by their tokens.
+
+    A hosted model's attempts that failed have no count of tokens, and are not counted: see `uncounted`.
+
+    Args:
+        model: the arm's own.
+        attempts: those of the arm, with `money` as `attempt_costs` tells it; without rows: none were read.
+        totals: `wall_seconds` and `energy_joules` of the whole arm.
+        prices: what is charged.
+
+    Returns:
+        The amount; None where something that is charged for was not measured, or has no price.
+    """
+    hosted = _hosted(attempts, prices)
+    machine = prices.cost(totals["wall_seconds"], totals["energy_joules"])
+    if not hosted.any():
+        return None if model in prices.tokens else machine
+    by_tokens = attempts.loc[hosted & ~uncounted(attempts, prices), "money"]
+    charged = None if by_tokens.empty or by_tokens.isna().any() else float(by_tokens.sum())
+    if hosted.all() or charged is None:
+        return charged
+    return None if machine is None else charged + machine
+
+
+def uncounted(attempts: pd.DataFrame, prices: Prices) -> np.ndarray:
+    """Which attempts a hosted model failed at: what was charged for them is not known."""
+    hosted = _hosted(attempts, prices)
+    return hosted & attempts["outcome"].isin(["model_failed"]).to_numpy(dtype=bool) if hosted.any() else hosted
+
+
+def _hosted(attempts: pd.DataFrame, prices: Prices) -> np.ndarray:
+    """Which attempts were of a model that charges for tokens."""
+    if not len(attempts):
+        return np.zeros(0, dtype=bool)
+    return attempts["model"].isin(list(prices.tokens)).to_numpy(dtype=bool)
+
+
 def _parameters(arms: pd.DataFrame) -> dict[tuple[str, str, str], float]:
     """How many parameters each model of each arm has, those of a cascade's further models included."""
     found: dict[tuple[str, str, str], float] = {}
@@ -122,7 +165,7 @@ def _parameters(arms: pd.DataFrame) -> dict[tuple[str, str, str], float]:
 
 def _money(attempts: pd.DataFrame, arms: pd.DataFrame, prices: Prices) -> pd.Series[float]:
     """What each attempt cost: a hosted model's by its tokens, a local one's by its shares of energy and time."""
-    hosted = attempts["model"].map(lambda name: name in prices.tokens).to_numpy(dtype=bool)
+    hosted = _hosted(attempts, prices)
     tokens_in, tokens_out = _floats(attempts, "tokens_in"), _floats(attempts, "tokens_out")
     per_in, per_out = (
         attempts["model"].map({name: getattr(one, side) for name, one in prices.tokens.items()}).astype("float64")
@@ -149,7 +192,7 @@ def _machine_seconds(attempts: pd.DataFrame, arms: pd.DataFrame, hosted: np.ndar
     per_arm = pd.Series(wall, walls.index).reindex(key).to_numpy(dtype=np.float64)
     whole = together.reindex(key).to_numpy(dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(own == 0, 0.0, own * per_arm / whole))
+        return np.asarray(np.where(own == 0, 0.0 * per_arm, own * per_arm / whole))
 
 
 def _floats(frame: pd.DataFrame, column: str) -> np.ndarray:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from smallenough.analysis import table
 from smallenough.analysis.comparison import compare_frames
 from smallenough.analysis.criterion import Criterion
 from smallenough.analysis.evidence import Comparison
 from smallenough.analysis.frames import Frames, common_tasks, prepare
-from smallenough.analysis.money import Prices
+from smallenough.analysis.money import Prices, TokenPrice
 from smallenough.analysis.verdict import Verdict, judge
 from smallenough.analysis.verdict_words import sentences
+from smallenough.errors import UnknownName
 from smallenough.tracking.reader import Tables
 
 
@@ -23,7 +24,7 @@ class Terms:
     baseline: str | None = None
     """The arm to compare with; None: the one that the sessions name."""
     prices: Prices | None = None
-    """What is charged; None: as the sessions were told, if they agree."""
+    """What is charged, before what the sessions were told; None: as they were told, if they agree."""
     margin: float | None = None
     """By how much of the solved rate an arm may be worse; None: by the number of tasks."""
     criterion: Criterion | None = None
@@ -74,11 +75,13 @@ def find(tables: Tables, terms: Terms | None = None) -> Findings:
         terms: what is compared with what; None: the defaults.
 
     Raises:
-        UnknownName: there is no such arm.
-        InputError: there is nothing to compare, or nothing in common.
+        UnknownName: there is no such arm, or no such model among those that a price is given for.
+        InputError: there is nothing to compare, or nothing in common, or prices are in several currencies.
     """
     asked = terms or Terms()
-    prices = asked.prices or recorded_prices(tables)
+    told = recorded_prices(tables)
+    prices = asked.prices.over(told) if asked.prices else told
+    _check_models(asked.prices, tables)
     frames = prepare(tables.trials, tables.arms, tables.attempts, prices)
     if asked.common:
         frames = common_tasks(frames)
@@ -87,6 +90,24 @@ def find(tables: Tables, terms: Terms | None = None) -> Findings:
 
 
 def recorded_prices(tables: Tables) -> Prices | None:
-    """The prices with which all of the sessions were run; None: they were told none, or different ones."""
-    told = [tables.prices(session) for session in tables.sessions]
-    return Prices.recorded(told[0]) if all(other == told[0] for other in told) else None
+    """The prices with which all of the sessions were run, with those of every hosted model.
+
+    None: some were told none, or other ones for the machine, a model, or in another currency.
+    """
+    told = [prices for session in tables.sessions if (prices := Prices.recorded(tables.prices(session)))]
+    tokens: dict[str, TokenPrice] = {}
+    for name, price in (item for one in told for item in one.tokens.items()):
+        if tokens.setdefault(name, price) != price:
+            return None
+    whole = [replace(one, tokens=tokens) for one in told]
+    return whole[0] if len(whole) == len(tables.sessions) and all(one == whole[0] for one in whole) else None
+
+
+def _check_models(prices: Prices | None, tables: Tables) -> None:
+    """Refuses a price of a model that nothing was asked of."""
+    if prices is None or not prices.tokens:
+        return
+    models = list(dict.fromkeys([*tables.arms["model"], *(tables.attempts["model"] if len(tables.attempts) else ())]))
+    for name in prices.tokens:
+        if name not in models:
+            raise UnknownName("model", name, models)

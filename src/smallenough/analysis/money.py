@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from smallenough.errors import InputError
 
@@ -21,6 +21,8 @@ class TokenPrice:
     """Of a prompt."""
     output: float
     """Of an answer, reasoning included."""
+    as_of: str = ""
+    """The day of which it is; empty: not known."""
 
     def cost(self, tokens_in: float | None, tokens_out: float | None) -> float | None:
         """Money for so many tokens; None where they were not counted."""
@@ -40,7 +42,7 @@ class Prices:
     currency: str = ""
     """As it shall be shown (`EUR`); of every price."""
     as_of: str = ""
-    """The day of which they are; empty: not known."""
+    """The day of which those of the machine are; empty: not known."""
     tokens: Mapping[str, TokenPrice] = field(default_factory=dict)
     """Of hosted models, by name. The machine is not charged for their requests."""
 
@@ -54,9 +56,16 @@ class Prices:
 
     @classmethod
     def recorded(cls, told: Mapping[str, str]) -> Prices | None:
-        """The prices that a session's parameters tell; None: they tell none."""
-        per_kwh, per_hour = (float(told[name]) if name in told else None for name in ("per_kwh", "per_machine_hour"))
-        hosted = {name: TokenPrice(**one) for name, one in json.loads(told.get("tokens", "{}")).items()}
+        """The prices that a session's parameters tell; None: they tell none.
+
+        Raises:
+            InputError: they can't be read.
+        """
+        try:
+            per_kwh, per_hour = (float(told[one]) if one in told else None for one in ("per_kwh", "per_machine_hour"))
+            hosted = {name: TokenPrice(**one) for name, one in json.loads(told.get("tokens", "{}")).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"the prices that a session recorded can't be read: {error}") from error
         if per_kwh is None and per_hour is None and not hosted:
             return None
         return cls(per_kwh, per_hour, told.get("currency", ""), told.get("as_of", ""), hosted)
@@ -68,17 +77,50 @@ class Prices:
 
     @property
     def told(self) -> str:
-        """The prices in words."""
+        """The prices in words, each with its day where that is known."""
         machine = ((self.per_kwh, "a kilowatt-hour"), (self.per_machine_hour, "an hour of the machine"))
         said = [f"{self._amount(price)} {what}" for price, what in machine if price is not None]
-        said += [
+        parts = [" and ".join(said) + _dated(self.as_of)] if said else []
+        parts += [
             f"{self._amount(one.input)} in and {self._amount(one.output)} out for a million tokens of {name}"
+            + _dated(one.as_of)
             for name, one in self.tokens.items()
         ]
-        return " and ".join(said) + (f", as of {self.as_of}" if self.as_of else "")
+        return "; ".join(parts)
+
+    def over(self, others: Prices | None) -> Prices:
+        """These prices, and those of `others` for what these have none for: the machine, each hosted model.
+
+        Raises:
+            InputError: what would stand side by side is in different currencies.
+        """
+        if others is None:
+            return self
+        machine = self if self.charges_machine else others
+        tokens = {**others.tokens, **self.tokens}
+        kept = (not self.charges_machine and others.charges_machine) or bool(others.tokens.keys() - self.tokens.keys())
+        if kept and self.currency and others.currency and self.currency != others.currency:
+            raise InputError(
+                f"prices in {self.currency} and in {others.currency} can't be added up; give all of them in one"
+                f" currency: these are {self.told}, and the sessions were told {others.told}"
+            )
+        currency = self.currency or (others.currency if kept else "")
+        return replace(
+            self,
+            per_kwh=machine.per_kwh,
+            per_machine_hour=machine.per_machine_hour,
+            as_of=machine.as_of,
+            currency=currency,
+            tokens=tokens,
+        )
 
     def cost(self, wall_seconds: float | None, energy_joules: float | None) -> float | None:
-        """Money for so much time and energy of the machine; None where a part that is charged was not measured."""
+        """Money for so much time and energy of the machine.
+
+        None: it has no price, or a part that is charged was not measured.
+        """
+        if not self.charges_machine:
+            return None
         parts = ((self.per_kwh, energy_joules, _JOULES_PER_KWH), (self.per_machine_hour, wall_seconds, 3600.0))
         total = 0.0
         for price, amount, unit in parts:
@@ -91,3 +133,7 @@ class Prices:
 
     def _amount(self, price: float) -> str:
         return f"{price:g} {self.currency}".rstrip()
+
+
+def _dated(as_of: str) -> str:
+    return f", as of {as_of}" if as_of else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from smallenough.analysis.findings import Terms
+    from smallenough.analysis.money import TokenPrice
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -33,7 +34,15 @@ _OPTIONS = (
     click.option(
         "--price-per-hour", type=click.FloatRange(0), help="Price of an hour of this machine, to tell costs in money."
     ),
-    click.option("--currency", default="", help="What to call that money (`EUR`)."),
+    click.option(
+        "--price",
+        "hosted",
+        multiple=True,
+        metavar="MODEL=IN/OUT",
+        help="What a hosted model charges for a million tokens of a prompt and of an answer (`gpt-4o=2.5/10`), before"
+        " what its session was told. Repeatable.",
+    ),
+    click.option("--currency", default="", help="What to call that money (`EUR`); of every price that is given here."),
 )
 
 
@@ -52,6 +61,7 @@ def terms_of(
     common: bool,
     price_per_kwh: float | None,
     price_per_hour: float | None,
+    hosted: Sequence[str],
     currency: str,
 ) -> Terms:
     """What the options ask for.
@@ -63,11 +73,28 @@ def terms_of(
     from smallenough.analysis.findings import Terms
     from smallenough.analysis.money import Prices
 
-    charged = price_per_kwh is not None or price_per_hour is not None
+    charged = price_per_kwh is not None or price_per_hour is not None or bool(hosted)
+    tokens = dict(map(_token_price, hosted))
     return Terms(
         baseline=baseline,
-        prices=Prices(price_per_kwh, price_per_hour, currency) if charged else None,
+        prices=Prices(price_per_kwh, price_per_hour, currency, tokens=tokens) if charged else None,
         margin=margin,
         criterion=Criterion.parse(cheap) if cheap is not None else None,
         common=common,
     )
+
+
+def _token_price(text: str) -> tuple[str, TokenPrice]:
+    """The model and its price, of `MODEL=IN/OUT`."""
+    from smallenough.analysis.money import TokenPrice
+    from smallenough.errors import InputError
+
+    model, sign, price = text.rpartition("=")
+    of_prompt, slash, of_answer = price.partition("/")
+    try:
+        if not (sign and model and slash):
+            raise ValueError(text)
+        return model, TokenPrice(float(of_prompt), float(of_answer))
+    except ValueError as error:
+        said = "say it as MODEL=IN/OUT, for a million tokens of a prompt and of an answer: gpt-4o=2.5/10"
+        raise InputError(f"--price {text!r} is no price of a model; {said}") from error

@@ -17,6 +17,7 @@ from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
 from smallenough.records import Arm, Json, ModelInfo, Suite
+from smallenough.sessions.charged import Asked, charged
 from smallenough.sessions.check import check_wanted
 from smallenough.sessions.named import (
     further_models,
@@ -81,6 +82,7 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
             if client := faults.catch(partial(make_client, provider, settings.urls), origin):
                 clients[provider] = client
         found += _look_up(wish, suite, clients.get(provider), faults)
+    prices = faults.catch(partial(charged, settings.prices, [model for one in found for model in one.asked]))
     try:
         faults.report()
     except BaseException:
@@ -89,9 +91,10 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
         raise
     assert sandbox is not None
     assert suite is not None
+    assert prices is not None
     by_name = _each_once(found)
     return Prepared(
-        lay_down(suite, tuple(one.arm for one in by_name.values()), settings),
+        lay_down(suite, tuple(one.arm for one in by_name.values()), replace(settings, prices=prices)),
         suite,
         clients,
         sandbox,
@@ -133,6 +136,8 @@ class _Found:
     strategy: Strategy
     prompts: Prompts
     further: tuple[ModelInfo, ...]
+    asked: tuple[Asked, ...]
+    """Every model that it asks."""
 
 
 def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults: Faults) -> list[_Found]:
@@ -152,7 +157,11 @@ def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults
         further = faults.catch(partial(further_models, arm, client), place)
         prompts = faults.catch(partial(load_prompts, arm, suite), place) if suite else None
         if prompts is not None and further is not None:
-            found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further))
+            asked = (
+                Asked(provider, name or info.name, info.name),
+                *(Asked(provider, one, one) for one in known.models),
+            )
+            found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further, asked))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from smallenough.config import Config
-from smallenough.models.catalogue import entries, own_origin
 
 UNUSED = ("validation", "monitoring.dashboard")
 """Keys of an experiment file."""
@@ -19,17 +18,10 @@ UNUSED_VARIABLES = (
 
 
 def unused(config: Config) -> Iterator[str]:
-    """What files say and nothing uses yet, each with its place.
-
-    Raises:
-        InputError: the user's file of models is not as it should be.
-    """
+    """What files say and nothing uses yet, each with its place."""
     for key in UNUSED:
         if origin := config.origin(tuple(key.split("."))):
             yield f"{origin}: {key} is accepted, and not used yet"
-    for entry in entries():
-        if origin := own_origin(entry, "price"):
-            yield f"{origin}: the price of {entry.name} is accepted, and not used yet"
 
 
 def unused_variables(environment: Mapping[str, str]) -> Iterator[str]:
