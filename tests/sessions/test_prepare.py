@@ -82,3 +82,68 @@ def test_settings_that_can_t_be_meant_are_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         prepared(Wish(model, SINGLE), settings=replace(settings, sandbox="subprocess"))
+
+
+PRICE = "price: {input: 2.5, output: 10, currency: USD, as_of: 2026-10-01}"
+
+
+def own_models(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (folder / "models.yaml").write_text(text)
+    monkeypatch.setenv("SMALLENOUGH_MODELS", str(folder / "models.yaml"))
+
+
+def entry(name: str, model: str, more: str = PRICE) -> str:
+    provider, _, reference = model.partition("#")
+    return f"- name: {name}\n  provider: {provider}\n  reference: {reference}\n  {more}\n"
+
+
+def priced(model: str, **prices: Json) -> Mapping[str, Json]:
+    return prepared(Wish(model, SINGLE), settings=Settings(sandbox="subprocess", prices=prices)).plan.prices
+
+
+def test_the_price_of_a_model_goes_with_its_session_beside_those_of_the_machine(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_models(tmp_path, monkeypatch, entry("hosted", model))
+    tokens = {"m": {"input": 2.5, "output": 10.0, "as_of": "2026-10-01"}}
+    for called in ("hosted", model):  # whichever name it is called by
+        assert priced(called) == {"currency": "USD", "tokens": tokens}
+    assert priced("hosted", per_kwh=0.3, currency="USD") == {"per_kwh": 0.3, "currency": "USD", "tokens": tokens}
+    own_models(tmp_path, monkeypatch, entry("hosted", model, "size: 1B"))
+    assert priced("hosted", per_kwh=0.3) == {"per_kwh": 0.3}
+    assert priced("hosted") == {}
+
+
+def test_the_price_of_a_further_model_goes_with_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.dumps({"model": name, "info": {"name": name, "provider": "replay"}}) for name in ("m", "h", "x")]
+    (tmp_path / "both.jsonl").write_text("\n".join(lines) + "\n")
+    recorded = f"replay:{tmp_path / 'both.jsonl'}"
+    own_models(tmp_path, monkeypatch, entry("large", f"{recorded}#h") + entry("other", f"{recorded}#x"))
+    plan = prepared(Wish(f"{recorded}#m", (("cascade", {"large": "h"}),))).plan
+    assert plan.prices["tokens"].keys() == {"h"}
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        ({"per_kwh": 0.3, "currency": "EUR"}, r"the experiment file's prices in EUR; .*models.yaml, line 4: .* in USD"),
+        ({"per_kwh": 0.3}, r"the experiment file's prices in no currency; .* the price of hosted in USD"),
+    ],
+)
+def test_prices_in_several_currencies_are_refused_naming_both(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prices: dict[str, Json], said: str
+) -> None:
+    own_models(tmp_path, monkeypatch, entry("hosted", model))
+    with pytest.raises(InputError, match=f"can't be added up in several currencies; give all in one: {said}"):
+        priced("hosted", **prices)
+
+
+def test_a_name_has_one_price(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap = entry("cheap", model, "price: {input: 1, output: 2}")
+    own_models(tmp_path, monkeypatch, entry("hosted", model) + cheap)
+    with pytest.raises(InputError, match=r"models.yaml, line 8: m has another price too; keep one of the two"):
+        priced("hosted")
+    (tmp_path / "local.jsonl").write_text((tmp_path / "recorded.jsonl").read_text())
+    own_models(tmp_path, monkeypatch, entry("hosted", model))
+    with pytest.raises(InputError, match="m is a model of several providers, and has a price with one of them alone"):
+        prepared(Wish("hosted", SINGLE), Wish(f"replay:{tmp_path / 'local.jsonl'}#m", SINGLE))
