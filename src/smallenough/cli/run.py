@@ -15,6 +15,7 @@ from smallenough.cli.run_options import run_options
 
 if TYPE_CHECKING:
     from smallenough.records import Suite
+    from smallenough.sessions.estimate import Estimate
     from smallenough.sessions.prepare import Prepared
     from smallenough.sessions.wanted import Wanted
     from smallenough.tracking.store import Store
@@ -113,7 +114,6 @@ def _told(suite: Suite) -> str:
 
 def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
     from smallenough.sessions.estimate import estimate
-    from smallenough.wording import duration
 
     found = estimate(prepared.plan, store.journals)
     if as_json:
@@ -128,24 +128,30 @@ def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
     else:
         inferences = f"{found.least} {'or more' if found.most is None else f'to {found.most}'} inferences"
     click.echo(f"{counted(plan.trials, 'trial')}, {inferences}")
-    known = (
-        "no earlier session to estimate the time from"
-        if found.seconds is None
-        else f"about {duration(found.seconds)}, by {found.basis}"
-    )
-    click.echo(known)
+    click.echo(_expected(found) or "no earlier session to estimate the time from")
     click.echo("everything is in order; nothing was asked")
+
+
+def _expected(found: Estimate) -> str:
+    """What a plan takes by earlier sessions; empty: they don't tell."""
+    from smallenough.wording import duration, energy, money
+
+    if found.seconds is None:
+        return ""
+    told = [duration(found.seconds)]
+    told += [energy(found.joules)] if found.joules is not None else []
+    told += [money(found.money, found.currency)] if found.money is not None else []
+    return f"about {', '.join(told)}, by {found.basis}"
 
 
 def _ask_first(prepared: Prepared, store: Store) -> None:
     from smallenough.errors import InputError
     from smallenough.sessions.estimate import estimate
-    from smallenough.wording import duration
 
     found = estimate(prepared.plan, store.journals)
     if found.seconds is None or found.seconds <= _LONG:
         return
-    text = f"this will take about {duration(found.seconds)}, by {found.basis}"
+    text = f"this will take {_expected(found)}"
     if not sys.stdin.isatty():
         raise InputError(f"{text}; give --yes to start it all the same")
     click.confirm(f"{text}. Start?", abort=True, err=True)
