@@ -23,18 +23,18 @@ class CategoryShare:
     tasks: int
 
 
-def by_category(trials: pd.DataFrame, confidence: float = 0.95) -> tuple[CategoryShare, ...]:
+def by_category(trials: pd.DataFrame, labels: Sequence[str], confidence: float = 0.95) -> tuple[CategoryShare, ...]:
     """Every arm on every category, the categories by name; nothing where tasks have no categories.
 
     Args:
         trials: one row a trial: `label`, `suite`, `task`, `category`, `outcome`, `solved`.
+        labels: the arms, in the order in which they shall come.
         confidence: of the intervals.
     """
     known = scored(trials)
     if "category" not in known.columns:
         return ()
     names = sorted(map(str, known["category"].dropna().unique()))
-    labels = list(dict.fromkeys(map(str, trials["label"])))
     return tuple(_share(known, label, name, confidence) for name in names for label in labels)
 
 

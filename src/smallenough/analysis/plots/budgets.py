@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smallenough.analysis.budgets import BudgetCurve, Budgets
 from smallenough.analysis.costs import cost_named
 from smallenough.analysis.findings import Findings
-from smallenough.analysis.plots.style import Look, figure, look_of, share_axis, unit_of
+from smallenough.analysis.plots.style import Look, figure, look_of, marked, share_axis, unit_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -27,7 +27,7 @@ def success_at_budgets(found: Findings, budgets: Budgets) -> Figure | None:
         _band(drawn, curve, factor, look_of(curve.arm, labels))
     for curve in curves:
         _line(drawn, curve, factor, unit, look_of(curve.arm, labels))
-    drawn.update_xaxes(range=[0, max(curve.largest for curve in curves) / factor])
+    drawn.update_xaxes(range=[0, 1.04 * max(curve.largest for curve in curves) / factor])
     share_axis(drawn, max(high for curve in curves for high in (*curve.success, *_known(curve.high))))
     return drawn
 
@@ -60,9 +60,18 @@ def _line(drawn: Figure, curve: BudgetCurve, factor: float, unit: str, look: Loo
             x=[budget / factor for budget in curve.budgets],
             y=list(curve.success),
             mode="lines",
-            line={"width": 2.5, "shape": "hv", "color": look.colour, "dash": look.dash},
+            line={"width": 2, "shape": "hv", "color": look.colour, "dash": look.dash},
             name=curve.arm,
             hovertemplate=f"%{{y:.0%}} with %{{x:.3~g}} {unit} a task<extra></extra>",
+        )
+    )
+    drawn.add_trace(
+        go.Scatter(
+            x=[curve.largest / factor],
+            y=[curve.success[-1]],
+            **marked(look, hollow=look.dash != "solid"),
+            showlegend=False,
+            hovertemplate=f"the costliest trial took %{{x:.3~g}} {unit}<extra></extra>",
         )
     )
 

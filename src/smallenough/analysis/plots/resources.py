@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smallenough.analysis.findings import Findings
-from smallenough.analysis.plots.style import figure, looks
+from smallenough.analysis.plots.style import figure, looks, marked
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Samples = Mapping[tuple[str, str], pd.DataFrame]
 """The samples of arms, by session and arm, as the tracking store has them."""
 
-POINTS = 300
+POINTS = 150
 """Of a line: each is the mean of the samples of so long a stretch."""
 
 _GAP = 30.0
@@ -35,17 +35,15 @@ class Series:
     columns: str
     """A pattern of the samples' columns, which are added up."""
     factor: float
-    climbs: bool = False
-    """Whether it only grows, so that it is shown from 0 on."""
 
 
 SERIES = (
-    Series("Memory", "memory of the model's processes, GB", r"resident_bytes", 1e9),
-    Series("CPU", "CPU cores in use by the model's processes", r"cpu_percent", 100),
-    Series("GPU", "use of the GPUs, %", r"gpu_\d+_percent", 1),
-    Series("GPU memory", "memory on the GPUs, GB", r"gpu_\d+_device_memory_bytes", 1e9),
-    Series("GPU power", "power of the GPUs, W", r"gpu_\d+_power_watts", 1),
-    Series("Energy", "energy of the machine since the arm began, kJ", r"energy_joules", 1e3, climbs=True),
+    Series("Memory of the models' processes", "GB", r"resident_bytes", 1e9),
+    Series("CPU of the models' processes", "cores in use", r"cpu_percent", 100),
+    Series("Use of the GPUs, added up", "%", r"gpu_\d+_percent", 1),
+    Series("Memory on the GPUs", "GB", r"gpu_\d+_device_memory_bytes", 1e9),
+    Series("Power of the GPUs", "W", r"gpu_\d+_power_watts", 1),
+    Series("Energy of the machine since the arm began", "kJ", r"energy_joules", 1e3),
 )
 
 
@@ -66,11 +64,15 @@ def resource_series(found: Findings, samples: Samples, series: Series) -> Figure
                 x=line[0],
                 y=line[1],
                 mode="lines",
-                line={"width": 1.75, "color": look.colour, "dash": look.dash},
+                line={"width": 1.75, "color": look.colour},
                 connectgaps=False,
                 name=str(label),
                 hovertemplate="%{y:.3~g} after %{x:.2~f} min<extra></extra>",
             )
+        )
+        last = max(at for at, value in enumerate(line[1]) if value is not None)
+        drawn.add_trace(
+            go.Scatter(x=[line[0][last]], y=[line[1][last]], **marked(look), showlegend=False, hoverinfo="skip")
         )
     drawn.update_yaxes(rangemode="tozero")
     return drawn if drawn.data else None

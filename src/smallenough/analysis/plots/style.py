@@ -1,8 +1,8 @@
-"""What all figures share: one colour and one symbol for an arm throughout, units on every axis, and nothing else.
+"""What all figures share: one colour, symbol and number for an arm throughout, units on every axis, nothing else.
 
 Colours are those of M. Okabe and K. Ito (2008), "Color universal design", which people tell apart whatever their colour
-vision; the light ones are darkened, so that lines stand out on white paper as on a dark screen. Symbols and dashes tell
-arms apart without any colour. Text is grey and the ground is clear, so that a figure can stand on any page.
+vision; the light ones are darkened, so that lines stand out on white paper as on a dark screen. Numbers and
+symbols tell arms apart without any colour. Text is grey and the ground is clear, so that a figure stands on any page.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 COLOURS = ("#0072b2", "#d07f00", "#009e73", "#b9568f", "#d55e00", "#3a9bd9", "#9a8a00", "#7f7f7f")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "square", "diamond", "hexagon", "octagon", "pentagon")
+"""Those that have room for a number."""
 
 INK, GRID = "#7a828e", "rgba(127,127,127,0.25)"
-BAND = 0.13
+BAND = 0.08
 """Opacity of a band around a line."""
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -42,9 +42,12 @@ _HELD = {"h": 3600.0, "min": 60.0}
 class Look:
     """How an arm is drawn."""
 
+    number: int
+    """From 1: its place among the arms."""
     colour: str
     symbol: str
-    dash: str
+    dash: str = "solid"
+    """Of a line; `dot` where it is not the arm's own."""
 
     @property
     def faint(self) -> str:
@@ -54,10 +57,9 @@ class Look:
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """The look of each arm, by its place: as long as there are fewer than 57 arms, no two look the same."""
+    """The look of each arm, by its place."""
     return {
-        label: Look(COLOURS[at % len(COLOURS)], SYMBOLS[at % len(SYMBOLS)], DASHES[at % len(DASHES)])
-        for at, label in enumerate(labels)
+        label: Look(at + 1, COLOURS[at % len(COLOURS)], SYMBOLS[at % len(SYMBOLS)]) for at, label in enumerate(labels)
     }
 
 
@@ -68,6 +70,27 @@ def look_of(curve: str, labels: Sequence[str]) -> Look:
         return known[curve]
     arm = max((label for label in labels if curve.startswith(label)), key=len, default=labels[0])
     return replace(known[arm], dash="dot")
+
+
+def marked(look: Look, *, hollow: bool = False) -> dict[str, Any]:
+    """How a point of an arm is drawn, its number in it.
+
+    Args:
+        look: of the arm.
+        hollow: whether only its edge is coloured.
+    """
+    return {
+        "mode": "markers+text",
+        "text": [str(look.number)],
+        "textposition": "middle center",
+        "textfont": {"size": 11, "weight": 700, "color": look.colour if hollow else "#ffffff"},
+        "marker": {
+            "color": "rgba(127,127,127,0.12)" if hollow else look.colour,
+            "symbol": look.symbol,
+            "size": 20,
+            "line": {"width": 2 if hollow else 0, "color": look.colour},
+        },
+    }
 
 
 def unit_of(cost: Cost, largest: float, currency: str = "") -> tuple[float, str]:
@@ -94,7 +117,6 @@ def figure(across: str, up: str, height: int = 380) -> Figure:
         "linecolor": GRID,
         "zeroline": False,
         "automargin": True,
-        "title": {"standoff": 8},
         "ticks": "",
     }
     return go.Figure(
@@ -107,8 +129,8 @@ def figure(across: str, up: str, height: int = 380) -> Figure:
             "hoverlabel": {"align": "left", "font": {"family": _FONT, "size": 13}},
             "legend": {"orientation": "h", "y": -0.25, "x": 0},
             "template": "none",
-            "xaxis": {**axis, "title": {"text": across, "standoff": 8}},
-            "yaxis": {**axis, "title": {"text": up, "standoff": 8}},
+            "xaxis": {**axis, "title": {"text": across, "standoff": 8, "font": {"size": 13}}},
+            "yaxis": {**axis, "title": {"text": up, "standoff": 8, "font": {"size": 13}}},
         }
     )
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from smallenough.analysis.costs import cost_named
 from smallenough.analysis.findings import Findings
 from smallenough.analysis.pareto import Front, FrontArm
-from smallenough.analysis.plots.style import INK, Look, figure, looks, share_axis, unit_of
+from smallenough.analysis.plots.style import INK, Look, figure, looks, marked, share_axis, unit_of
 from smallenough.analysis.wording import interval_share
 from smallenough.wording import number, share
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_STEP = 0.028
+_STEP = 0.045
 """Between arms of one size, as a share of the axis."""
 
 _LOGARITHMIC = 30
@@ -44,7 +44,7 @@ def size_against_success(found: Findings) -> Figure | None:
         return None
     places = {row.arm: math.log10(sizes[row.arm]) for row in rows}
     span = (max(places.values()) - min(places.values())) or 1.0
-    drawn = figure("parameters of all models of the arm, logarithmic", "tasks solved")
+    drawn = figure("parameters, logarithmic", "tasks solved")
     seen: dict[float, int] = {}
     alike = {place: list(places.values()).count(place) for place in places.values()}
     for row in rows:
@@ -57,8 +57,7 @@ def size_against_success(found: Findings) -> Figure | None:
                 x=[place + span * _STEP * (at - (alike[place] - 1) / 2)],
                 y=[rate],
                 error_y=_error(rate, interval.low, interval.high, look),
-                mode="markers",
-                marker=_marker(look),
+                **marked(look),
                 name=row.arm,
                 hovertemplate=f"{_safe(row.arm)}<br>{_size(sizes[row.arm])} parameters<br>solved"
                 f" {interval_share(row.solved_rate)}<extra></extra>",
@@ -104,8 +103,7 @@ def success_against_cost(found: Findings, front: Front) -> Figure | None:
                 y=[one.success],
                 error_y=_around(one.success, one.success_interval, 1.0, look),
                 error_x=_around(one.cost / factor, one.cost_interval, factor, look),
-                mode="markers",
-                marker=_marker(look, hollow=not one.on_front),
+                **marked(look, hollow=not one.on_front),
                 name=one.arm,
                 hovertemplate=f"{_safe(one.arm)}<br>solves {share(one.success)}<br>"
                 f"{cost.title} {cost.write(one.cost)}<br>on the front in {share(one.front_share)} of resamples"
@@ -145,11 +143,6 @@ def _of(cost: str) -> str:
 
 def _high(one: FrontArm) -> float:
     return max(one.cost, one.cost_interval.high) if one.cost_interval else one.cost
-
-
-def _marker(look: Look, *, hollow: bool = False) -> dict[str, object]:
-    symbol = f"{look.symbol}-open" if hollow else look.symbol
-    return {"color": look.colour, "symbol": symbol, "size": 12, "line": {"width": 2, "color": look.colour}}
 
 
 def _around(value: float, interval: object, factor: float, look: Look) -> dict[str, object] | None:

@@ -39,17 +39,17 @@ class Report:
     @cached_property
     def html(self) -> str:
         """One file that needs no network."""
-        return page.render(self.content, self.title, self.origin)
+        return _writable(page.render(self.content, self.title, self.origin))
 
     @cached_property
     def markdown(self) -> str:
         """Words and tables; figures and answers are in the HTML alone."""
-        return words.render(self.content, self.title, self.origin)
+        return _writable(words.render(self.content, self.title, self.origin))
 
     @cached_property
     def json(self) -> str:
         """All numbers, null for 'not measured'."""
-        return plain.to_json(self.content, self.title, self.origin)
+        return _writable(plain.to_json(self.content, self.title, self.origin))
 
     def tables(self) -> dict[str, str]:
         """Every table that has rows, as CSV by file name: units in the columns' names, empty for 'not measured'."""
@@ -58,6 +58,11 @@ class Report:
             for name, frame in plain.frames(self.content).items()
             if len(frame)
         }
+
+
+def _writable(text: str) -> str:
+    """Text without halves of characters, which models may write and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _count(count: int, what: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from smallenough.analysis import ablation
 from smallenough.analysis.branching import FIRST, PART, PROPOSED, Move, Reach, Rescue
@@ -30,6 +31,11 @@ class ArmTable:
     """What its numbers mean."""
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def arms(self) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+        """The rows of each arm together, without its name."""
+        return tuple((arm, tuple(row[1:] for row in rows)) for arm, rows in groupby(self.rows, key=lambda row: row[0]))
 
 
 def tables(found: Branching) -> tuple[ArmTable, ...]:

@@ -85,7 +85,7 @@ def gather(
         budgets=tuple(one for one in budgets if one.curves),
         equal={name: equal_budgets(frames.trials, frames.attempts, name) for name in drawn},
         unmeasured=tuple(name for name in COSTS if name not in fronts),
-        categories=by_category(frames.trials, found.comparison.confidence),
+        categories=by_category(frames.trials, frames.labels, found.comparison.confidence),
         branching=_branching(frames),
         grid=chosen or grid(frames, 0),
         samples=samples or {},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,16 @@ from smallenough.analysis import table
 from smallenough.analysis.evidence import ArmRow
 from smallenough.analysis.report import branching, drill, figures, methods, provenance
 from smallenough.analysis.report.content import Content
-from smallenough.analysis.report.names import arm_names
+from smallenough.analysis.report.names import arm_names, breakable, with_chips
 from smallenough.analysis.verdict_words import sentences
 from smallenough.records import Json
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+_WIDTH = 125
+"""Characters of the essential table that a laptop's page has room for; the others are in the detailed one."""
 
 
 def render(content: Content, title: str, made: str) -> str:
@@ -41,22 +45,25 @@ def render(content: Content, title: str, made: str) -> str:
     headline, *behind = sentences(content.findings.verdict)
     data: dict[str, Json] = {
         "arms": [
-            {"label": arm.label, "short": arm.short, "number": arm.number, "colour": arm.look.colour} for arm in arms
+            {"label": arm.label, "short": arm.short, "number": arm.look.number, "colour": arm.look.colour}
+            for arm in arms
         ],
         "figures": {one.key: one.drawn for one in shown if one.drawn is not None},
         "answers": drill.drill(content.frames, content.grid, content.answers) if content.answers else None,
     }
     page = _environment().get_template("report.html.j2")
+    by_label = {arm.label: arm for arm in arms}
     return page.render(
         title=title,
         made=made,
         content=content,
         arms=arms,
-        by_label={arm.label: arm for arm in arms},
+        by_label=by_label,
+        told=partial(with_chips, arms=by_label),
         headline=headline,
         behind=behind,
         tiles=_tiles(content),
-        essential=table.table(content.findings.comparison, width=None),
+        essential=table.table(content.findings.comparison, width=_WIDTH),
         detailed=table.table(content.findings.comparison, detailed=True),
         figures=shown,
         unmeasured=figures.unmeasured(content),
@@ -104,7 +111,7 @@ def _tiles(content: Content) -> list[dict[str, str]]:
         if found.costs[name] is not None:
             title = {
                 "memory": "peak memory",
-                "seconds": "time a task",
+                "seconds": "wall time a task",
                 "cpu": "CPU time a task",
                 "energy": "energy a task",
             }
@@ -123,7 +130,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(share=wording.share)
+    made.filters.update(share=wording.share, breakable=breakable)
     return made
 
 

@@ -51,7 +51,8 @@
     if (!one.passed) {
       const what = [text(one.error), text(one.message)].filter(Boolean).join(": ");
       if (what) lines.push(make("div", {}, what));
-      if (text(one.expected) !== null) lines.push(make("div", {}, `expected ${text(one.expected)}, got ${text(one.actual) ?? "nothing"}`));
+      const got = text(one.actual);
+      if (got !== null && !what.includes(got)) lines.push(make("div", {}, `expected ${text(one.expected)}, got ${got}`));
     }
     if (text(one.output) !== null) lines.push(make("pre", {}, text(one.output)));
     return make("div", { class: one.passed ? "test" : "test wrong" }, ...lines);
@@ -116,6 +117,7 @@
       make("div", { class: "body" }, ...block("Task", text(task.prompt)), ...block("Public tests, which a strategy sees", task.public.map(text).join("\n")),
         make("div", { class: "columns" }, ...trials.map(trial))));
     if (!dialog.open) dialog.showModal();
+    history.replaceState(null, "", `#task=${encodeURIComponent(key)}`);
     dialog.querySelector(".body").scrollTop = 0;
   };
   document.querySelectorAll(".open").forEach((button) => button.addEventListener("click", () => open(button.dataset.task)));
@@ -124,5 +126,7 @@
     const button = by === undefined ? null : dialog.querySelectorAll(".bar button")[by];
     if (button && !button.disabled) button.click();
   });
+  dialog.addEventListener("close", () => history.replaceState(null, "", "#tasks"));
+  if (location.hash.startsWith("#task=")) open(decodeURIComponent(location.hash.slice(6)));
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 })();
