@@ -41,6 +41,8 @@ def _words(error: Mapping[str, Any], form: type[BaseModel]) -> str:
     if error["type"] == "model_type":
         return f"{place}: should be keys and values, and is {_short(found)}"
     wanted = error["msg"].replace("Input should be", "should be").replace("tuple", "list").removeprefix("Value error, ")
+    if error["type"] == "value_error" and isinstance(found, Mapping):
+        return f"{place}: {wanted}"  # of several keys together
     return f"{place}: {wanted}, and is {_short(found)}"
 
 
