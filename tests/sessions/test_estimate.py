@@ -112,7 +112,7 @@ def test_inferences_and_energy_are_told_as_time_is(tmp_path: Path) -> None:
         ({}, None),
     ],
 )
-def test_money_is_by_the_plan_s_prices(tmp_path: Path, prices: Mapping[str, object], money: float | None) -> None:
+def test_money_is_by_the_plan_s_prices(tmp_path: Path, prices: Mapping[str, Any], money: float | None) -> None:
     told(tmp_path)
     found = of(tmp_path, **prices, currency="EUR")
     assert found.money == (None if money is None else pytest.approx(money, rel=1e-12))

@@ -28,6 +28,7 @@ _COMMANDS = {
     "sessions": "List sessions, the newest first.",
     "compare": "Compare the arms of sessions.",
     "report": "Write a report of sessions: one file for a browser, Markdown or JSON.",
+    "plan": "Tell how many tasks and repeats an answer needs, and what they take.",
     "score": "Score saved completions again, without a model.",
     "search": "Search for a model's best options within a limit on cost, then compare them.",
     "flush": "Write to MLflow what a session could not write while it ran.",
