@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from smallenough.analysis.costs import COSTS
 from smallenough.analysis.findings import Findings
-from smallenough.analysis.plots.style import figure, looks, marked
+from smallenough.analysis.plots.style import figure, looks, marked, unit_of
+from smallenough.analysis.statistics import Floats
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,49 +53,55 @@ def resource_series(found: Findings, samples: Samples, series: Series) -> Figure
     """One measure of every arm over the time since it began; None: it was measured for none."""
     import plotly.graph_objects as go
 
-    drawn = figure("time since the arm began, min", series.up, height=300)
-    known = looks(found.frames.labels)
-    for label, row in found.frames.arms.iterrows():
-        frame = samples.get((str(row["session"]), str(row["arm"])))
-        line = None if frame is None else _line(frame, series)
-        if line is None:
-            continue
-        look = known[str(label)]
+    sampled = (
+        (str(label), samples.get((str(row["session"]), str(row["arm"])))) for label, row in found.frames.arms.iterrows()
+    )
+    means = {label: line for label, frame in sampled if frame is not None and (line := _means(frame, series))}
+    if not means:
+        return None
+    factor, unit = unit_of(COSTS["seconds"], max(seconds[-1] for seconds, _ in means.values()))
+    drawn = figure(f"time since the arm began, {unit}", series.up, height=300)
+    for label, (seconds, values) in means.items():
+        look = looks(found.frames.labels)[label]
+        across, up = _with_holes(seconds, values, factor)
         drawn.add_trace(
             go.Scatter(
-                x=line[0],
-                y=line[1],
+                x=across,
+                y=up,
                 mode="lines",
                 line={"width": 1.75, "color": look.colour},
                 connectgaps=False,
-                name=str(label),
-                hovertemplate="%{y:.3~g} after %{x:.2~f} min<extra></extra>",
+                name=label,
+                hovertemplate="%{y:.3~g} after %{x:.3~g} " + unit + "<extra></extra>",
             )
         )
-        last = max(at for at, value in enumerate(line[1]) if value is not None)
-        drawn.add_trace(
-            go.Scatter(x=[line[0][last]], y=[line[1][last]], **marked(look), showlegend=False, hoverinfo="skip")
-        )
+        drawn.add_trace(go.Scatter(x=[across[-1]], y=[up[-1]], **marked(look), showlegend=False, hoverinfo="skip"))
     drawn.update_yaxes(rangemode="tozero")
-    return drawn if drawn.data else None
+    return drawn
 
 
-def _line(frame: pd.DataFrame, series: Series) -> tuple[list[float | None], list[float | None]] | None:
-    """Minutes and means of the measure, with a hole where there are no samples; None: it was not measured."""
+def _means(frame: pd.DataFrame, series: Series) -> tuple[Floats, Floats] | None:
+    """Seconds since the start, and the measure's mean in each stretch; None: it was not measured."""
     columns = list(frame.filter(regex=f"^{series.columns}$").columns)
-    if not columns or "time" not in frame or frame[columns].isna().all(axis=None):
+    if not columns or "time" not in frame:
         return None
     values = frame[columns].sum(axis=1, min_count=len(columns)) / series.factor
     seconds = frame["time"] - frame["time"].iloc[0]
     kept = values.notna() & seconds.notna()
-    values, seconds = values[kept], seconds[kept]
+    if not kept.any():
+        return None
+    found = pd.DataFrame({"seconds": seconds[kept], "value": values[kept]})
     width = max(float(seconds.max()) / POINTS, 1e-9)
-    means = pd.DataFrame({"at": seconds, "value": values}).groupby((seconds // width).astype(int)).mean()
-    at, value = means["at"].to_numpy(), means["value"].to_numpy()
-    holes = np.flatnonzero(np.diff(at) > max(_GAP, 3 * width)) + 1
-    minutes = np.insert(at / 60, holes, np.nan)
-    return _plain(minutes), _plain(np.insert(value, holes, np.nan))
+    means = found.groupby((found["seconds"] // width).astype(int)).mean()
+    return means["seconds"].to_numpy(dtype=np.float64), means["value"].to_numpy(dtype=np.float64)
 
 
-def _plain(values: Sequence[float] | np.ndarray) -> list[float | None]:
+def _with_holes(seconds: Floats, values: Floats, factor: float) -> tuple[list[float | None], list[float | None]]:
+    """The points of a line, with a hole where there was no sample for long."""
+    gaps = np.diff(seconds)
+    holes = np.flatnonzero(gaps > max(_GAP, 3 * float(np.median(gaps)) if len(gaps) else 0.0)) + 1
+    return _plain(np.insert(seconds / factor, holes, np.nan)), _plain(np.insert(values, holes, np.nan))
+
+
+def _plain(values: Floats) -> list[float | None]:
     return [None if np.isnan(value) else float(f"{value:.5g}") for value in values]

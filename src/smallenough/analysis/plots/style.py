@@ -81,6 +81,7 @@ def marked(look: Look, *, hollow: bool = False) -> dict[str, Any]:
     """
     return {
         "mode": "markers+text",
+        "cliponaxis": False,
         "text": [str(look.number)],
         "textposition": "middle center",
         "textfont": {"size": 11, "weight": 700, "color": look.colour if hollow else "#ffffff"},

@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import pandas as pd
+
 from smallenough.analysis import ablation, branching
 from smallenough.analysis.ablation import Ablation
 from smallenough.analysis.branching import Move, Reach, Rescue
@@ -44,7 +47,7 @@ class Content:
 
     findings: Findings
     fronts: tuple[Front, ...]
-    """One for each cost that was measured for an arm."""
+    """One for each cost that was measured for an arm; without arms where they have no task in common."""
     budgets: tuple[Budgets, ...]
     """One for each cost that adds up and was measured of attempts."""
     equal: Mapping[str, tuple[EqualBudget, ...]]
@@ -76,15 +79,15 @@ def gather(
         answers: to the tasks that `chosen` shows.
     """
     frames = found.frames
-    fronts = {name: front for name in COSTS if (front := _front(found, name)).arms}
-    drawn = [name for name in ADDITIVE if len(frames.attempts) and _measured(frames, name)]
+    measured = [name for name in COSTS if _measured(found, name)]
+    drawn = [name for name in ADDITIVE if _known(frames.attempts, name)]
     budgets = (budget_curves(frames.trials, frames.attempts, name) for name in drawn)
     return Content(
         findings=found,
-        fronts=tuple(fronts.values()),
+        fronts=tuple(_front(found, name) for name in measured),
         budgets=tuple(one for one in budgets if one.curves),
         equal={name: equal_budgets(frames.trials, frames.attempts, name) for name in drawn},
-        unmeasured=tuple(name for name in COSTS if name not in fronts),
+        unmeasured=tuple(name for name in COSTS if name not in measured),
         categories=by_category(frames.trials, frames.labels, found.comparison.confidence),
         branching=_branching(frames),
         grid=chosen or grid(frames, 0),
@@ -94,14 +97,19 @@ def gather(
 
 
 def _front(found: Findings, cost: str) -> Front:
-    """Peak memory is a property of the arm; what else a task costs is its own."""
-    totals = {row.arm: row.costs[cost] for row in found.comparison.rows} if cost == "memory" else None
+    """Peak memory is a property of the arm; what else a task costs is its own, where it is known of tasks."""
+    of_arm = cost == "memory" or not _known(found.frames.trials, cost)
+    totals = {row.arm: row.costs[cost] for row in found.comparison.rows} if of_arm else None
     return pareto_front(found.frames.trials, cost, totals=totals)
 
 
-def _measured(frames: Frames, cost: str) -> bool:
-    values = floats(frames.attempts, COSTS[cost].column)
-    return bool((values == values).any())
+def _measured(found: Findings, cost: str) -> bool:
+    """Whether a cost is known of an arm as a whole, or of one of its trials."""
+    return any(row.costs[cost] is not None for row in found.comparison.rows) or _known(found.frames.trials, cost)
+
+
+def _known(frame: pd.DataFrame, cost: str) -> bool:
+    return not np.isnan(floats(frame, COSTS[cost].column)).all()
 
 
 def _branching(frames: Frames) -> Branching:

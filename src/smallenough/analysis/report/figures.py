@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
+MOST_WORDS = 6
+"""Sentences that stand openly below a figure; of more, only what they begin with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One figure."""
@@ -29,6 +34,14 @@ class Shown:
     """As Plotly's JSON; None: there is nothing to draw, and `words` say why."""
     height: int
     words: tuple[str, ...]
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """What many sentences begin with, each once and how often; empty: they are few enough to be read."""
+        if len(self.words) <= MOST_WORDS:
+            return ()
+        counts = Counter(line.partition(": ")[0] for line in self.words)
+        return tuple(f"{lead} ({count} times)" if count > 1 else lead for lead, count in counts.items())
 
 
 def figures(content: Content) -> tuple[Shown, ...]:
