@@ -277,6 +277,11 @@ class TestEarlier:
         rate = tracked(replace(ONCE, trials=trials, attempts=attempts), "new")["a"]
         assert rate == Rate(8.0 / 3, 4 / 3, None, {"a": (10.0, 5.0)})
 
+    def test_an_arm_that_goes_on_tells_nothing_yet(self) -> None:
+        arms = ONCE.arms.copy()
+        arms.loc[arms["arm"] == "b", "status"] = "running"
+        assert tracked(replace(ONCE, arms=arms), "new").keys() == {"a", "c"}
+
     def test_answers_without_a_count_of_tokens_leave_it_not_known(self) -> None:
         attempts = ONCE.attempts.copy()
         attempts.loc[attempts["arm"] == "a", "tokens_out"] = pd.NA

@@ -82,7 +82,7 @@ def compare(
         baseline: the arm to compare with; None: the one that the sessions name.
         margin: by how much of the solved rate an arm may be worse, 0 to 1; None: 0.05, for small suites 0.2.
         cheap: what cheap means, as `memory,seconds` or `energy=2,seconds=1`; None: peak memory, then time.
-        prices: what is charged; None: as the sessions were told.
+        prices: what is charged, before what the sessions were told; None: as they were told.
         common: whether only tasks and repeats that every arm tried are compared.
 
     Returns:

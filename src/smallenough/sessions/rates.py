@@ -177,7 +177,7 @@ def _rates_of(folder: Path, concurrency: int) -> dict[str, Rate]:
 
 
 def tracked(tables: Tables, session: str) -> dict[str, Rate]:
-    """What a trial of each arm of a session took, as it was tracked; an arm of which no trial went through has none.
+    """What a trial of each arm of a session took, as it was tracked; an arm that goes on, or has no trial, has none.
 
     Args:
         tables: as the reader brings them.
@@ -192,7 +192,7 @@ def tracked(tables: Tables, session: str) -> dict[str, Rate]:
         outcomes = trials.loc[trials["arm"] == name, "outcome"]
         count = int((~outcomes.str.endswith("_failed")).sum())
         own = attempts[attempts["arm"] == name]
-        if count:
+        if count and str(row["status"]) != "running":
             found[name] = Rate(
                 _by(row["wall_seconds"], count),
                 len(own) / count,
