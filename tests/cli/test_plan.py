@@ -148,3 +148,39 @@ def test_what_can_t_be_meant_is_told_in_words(
     done = call(capsys, "plan", *arguments, "--store", sessions[0])
     assert (done.code, done.out) == (2, "")
     assert told in done.err
+
+
+def test_the_price_of_a_model_of_one_s_own_reaches_the_dry_run_the_comparison_and_the_plan(
+    tmp_path: Path, fresh_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = {"text": "I can't.", "tokens_in": 2_000_000, "tokens_out": 1_000_000, "seconds": 1.5}
+    lines = [
+        {"model": "m", "info": {"name": "m", "provider": "replay"}},
+        {"key": "hosted single/prime/0/0", "completion": answer},
+    ]
+    (tmp_path / "recorded.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "models.yaml").write_text(
+        f"- name: hosted\n  provider: 'replay:{tmp_path / 'recorded.jsonl'}'\n  reference: m\n"
+        "  price: {input: 0.25, output: 1.5, currency: EUR, as_of: 2026-10-01}\n"
+    )
+    monkeypatch.setenv("SMALLENOUGH_MODELS", str(tmp_path / "models.yaml"))
+    meant = ("run", "--model", "hosted", "--task-type", "prime", "--store", fresh_store)
+    said = call(capsys, *meant, "--dry-run")
+    assert (said.code, "no earlier session to estimate the time from" in said.out) == (0, True)
+    assert call(capsys, *meant, "--yes").code == 0
+    assert re.search(
+        r"about .*, 2 EUR, by what a trial took in earlier sessions", call(capsys, *meant, "--dry-run").out
+    )
+    told = json.loads(call(capsys, *meant, "--dry-run", "--json").out)["estimate"]
+    assert (told["money"], told["currency"], told["inferences"]) == (pytest.approx(2.0, rel=1e-12), "EUR", 1)
+    compared = json.loads(call(capsys, "compare", "--store", fresh_store, "--json").out)
+    assert compared["rows"][0]["costs"]["money"] == pytest.approx(2.0, rel=1e-12)
+    price = "0.25 EUR in and 1.5 EUR out for a million tokens of m, as of 2026-10-01"
+    assert f"Money is {price}." in compared["notes"]
+    planned = json.loads(
+        call(capsys, "plan", "--difference", "0.3", "--session", "last", "--store", fresh_store, "--json").out
+    )
+    assert planned["rows"][0]["money"] == pytest.approx(2.0 * planned["rows"][0]["trials"], rel=1e-12)
+    shown = call(capsys, "plan", "--difference", "0.3", "--session", "last", "--store", fresh_store).out
+    assert "Money" in shown
+    assert "EUR" in shown
