@@ -53,6 +53,20 @@ class TestWhatWasSolved:
         assert small.against.mcnemar_p == pytest.approx(0.375)
         assert comparison.notes == ()
 
+    def test_repeats_tell_what_one_and_all_of_several_answers_solve(self) -> None:
+        solved = {"t0": [1, 1, 1], "t1": [1, 0, 0], "t2": [0, 0, 0], "t3": [1, 1, 0]}
+        rows = [
+            trial(LARGE, task, "solved" if won else "unsolved", repeat=repeat, baseline=True)
+            for task, wins in solved.items()
+            for repeat, won in enumerate(wins)
+        ]
+        rows.append(trial(LARGE, "t4", "solved", baseline=True))
+        (large,) = compare(trials_frame(rows), arms_frame([arm_totals(LARGE)])).rows
+        assert [(one.k, one.tasks, one.too_few) for one in large.pass_at_k] == [(1, 5, 0), (2, 4, 1), (3, 4, 1)]
+        assert [one.estimate for one in large.pass_at_k] == pytest.approx([3 / 5, (1 + 2 / 3 + 1) / 4, 3 / 4])
+        assert [one.estimate for one in large.pass_hat_k] == pytest.approx([3 / 5, (1 + 1 / 3) / 4, 1 / 4])
+        assert row(compare(*study({LARGE: ["solved"] * 3})), LARGE).pass_at_k == ()
+
     def test_infrastructure_failures_are_no_wrong_answers(self) -> None:
         outcomes = ["solved", "unsolved", "model_failed", "sandbox_failed", "scorer_failed", "model_failed"]
         trials, arms = study({LARGE: ["solved"] * 6, SMALL: outcomes})

@@ -8,7 +8,7 @@ verdict is made of it elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,18 @@ from smallenough.analysis.frames import OUTCOMES, Frames, choose_baseline, prepa
 from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
 from smallenough.analysis.money import Prices
 from smallenough.analysis.notes import notes
-from smallenough.analysis.statistics import RESAMPLES, Proportion, clustered_proportion
+from smallenough.analysis.statistics import (
+    RESAMPLES,
+    PassRate,
+    Proportion,
+    clustered_proportion,
+    mean_pass_at_k,
+    mean_pass_hat_k,
+)
+
+_REPEATED = 2
+_MOST_K = 10
+"""Of pass@k: with more repeats a table of them would tell nothing new."""
 
 __all__ = ["ArmRow", "Comparison", "Prices", "compare", "compare_frames"]
 
@@ -95,6 +106,8 @@ def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | No
         counts=counts,
         solved_rate=_share(valid, "solved", confidence),
         first_attempt=_share(valid, "first_attempt_solved", confidence),
+        pass_at_k=_passes(valid, mean_pass_at_k, confidence),
+        pass_hat_k=_passes(valid, mean_pass_hat_k, confidence),
         against=beside,
         measures={one.name: _measure(valid[one.name]) for one in TRIAL_MEASURES},
         totals=totals,
@@ -172,6 +185,17 @@ def _share(trials: pd.DataFrame, column: str, confidence: float) -> Proportion |
     known = trials[trials[column].notna()]
     tasks = np.asarray(known.groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64)
     return clustered_proportion(known[column].to_numpy(dtype=np.float64), tasks, confidence)
+
+
+def _passes(trials: pd.DataFrame, rate: Callable[..., PassRate | None], confidence: float) -> tuple[PassRate, ...]:
+    """pass@k or pass^k for every k up to the most repeats of a task, where there are any."""
+    by_task = trials[trials["solved"].notna()].groupby(["suite", "task"], observed=True)["solved"].agg(["size", "sum"])
+    answers, right = (np.asarray(by_task[name], dtype=np.int64) for name in ("size", "sum"))
+    most = int(answers.max()) if len(answers) else 0
+    if most < _REPEATED:
+        return ()
+    found = (rate(answers, right, k, confidence=confidence) for k in range(1, min(most, _MOST_K) + 1))
+    return tuple(one for one in found if one)
 
 
 def _measure(values: pd.Series[float]) -> Measure:

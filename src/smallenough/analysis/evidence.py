@@ -14,7 +14,7 @@ import pandas as pd
 
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.money import Prices
-from smallenough.analysis.statistics import Difference, Interval, OddsRatio, Proportion
+from smallenough.analysis.statistics import Difference, Interval, OddsRatio, PassRate, Proportion
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,10 @@ class ArmRow:
     """Of the trials that are solved or unsolved."""
     first_attempt: Proportion | None
     """Solved by the first attempt alone, where that is known."""
+    pass_at_k: tuple[PassRate, ...]
+    """The chance that one of k answers solves the task, k from 1 to its repeats; empty: no task was repeated."""
+    pass_hat_k: tuple[PassRate, ...]
+    """The chance that all of k answers solve it."""
     against: Against | None
     """None: it is the baseline."""
     measures: Mapping[str, Measure]

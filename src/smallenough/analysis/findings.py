@@ -6,11 +6,15 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from smallenough.analysis import table
+from smallenough.analysis.budgets import Budgets, budget_curves
 from smallenough.analysis.comparison import compare_frames
+from smallenough.analysis.costs import cost_named
 from smallenough.analysis.criterion import Criterion
+from smallenough.analysis.equal_budgets import EqualBudget, equal_budgets
 from smallenough.analysis.evidence import Comparison
 from smallenough.analysis.frames import Frames, common_tasks, prepare
 from smallenough.analysis.money import Prices, TokenPrice
+from smallenough.analysis.pareto import Front, pareto_front
 from smallenough.analysis.verdict import Verdict, judge
 from smallenough.analysis.verdict_words import sentences
 from smallenough.errors import UnknownName
@@ -47,6 +51,36 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know."""
         return (*self.tables.notes, *self.comparison.notes)
+
+    def front(self, cost: str) -> Front:
+        """The Pareto front of success against a cost, with how often each arm is on it.
+
+        Raises:
+            UnknownName: there is no such cost.
+        """
+        column = cost_named(cost).column
+        trials = self.frames.trials
+        of_arm = cost == "memory" or bool(trials[column].isna().all())  # peak memory is no property of a task
+        totals = {row.arm: row.costs[cost] for row in self.comparison.rows} if of_arm else None
+        return pareto_front(trials, cost, totals=totals, confidence=self.comparison.confidence)
+
+    def budgets(self, cost: str = "seconds") -> Budgets:
+        """Every arm's success as a function of what is spent on a task.
+
+        Raises:
+            UnknownName: there is no such cost.
+            InputError: the cost does not add up over attempts.
+        """
+        return budget_curves(self.frames.trials, self.frames.attempts, cost, confidence=self.comparison.confidence)
+
+    def at_equal_budget(self, cost: str = "seconds") -> tuple[EqualBudget, ...]:
+        """Branching and cascades beside resampling and one attempt of the same model, at equal cost.
+
+        Raises:
+            UnknownName: there is no such cost.
+            InputError: the cost does not add up over attempts.
+        """
+        return equal_budgets(self.frames.trials, self.frames.attempts, cost, confidence=self.comparison.confidence)
 
     def to_json(self) -> str:
         """Comparison and verdict as indented JSON, null for 'not measured'."""

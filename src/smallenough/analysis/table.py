@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from smallenough import wording
 from smallenough.analysis.evidence import Against, ArmRow, Comparison
 from smallenough.analysis.measures import TRIAL_MEASURES, TrialMeasure
-from smallenough.analysis.wording import interval_share, p_value, points
+from smallenough.analysis.statistics import PassRate
+from smallenough.analysis.wording import interval_share, p_value, pass_rate, points
 
 _GAP = 2
 """Characters between two columns, whoever draws them."""
@@ -126,6 +127,9 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:
     yield from _identity_entries()
     yield f"solved rate {confidence}", lambda row: interval_share(row.solved_rate)
     yield f"first-attempt rate {confidence}", lambda row: interval_share(row.first_attempt)
+    for k in range(1, 1 + max(len(row.pass_at_k) for row in comparison.rows)):
+        yield f"pass@{k} {confidence}", _passes(k, lambda row: row.pass_at_k)
+        yield f"pass^{k} {confidence}", _passes(k, lambda row: row.pass_hat_k)
     yield f"difference in points {confidence}", _against(lambda found: points(found.difference))
     yield "common pairs", _against(lambda found: str(found.difference.pairs if found.difference else 0))
     yield "tasks better / worse", _against(lambda found: f"{found.better} / {found.worse}")
@@ -167,6 +171,10 @@ def _identity_entries() -> Iterator[tuple[str, Cell]]:
     yield "model failed", lambda row: str(row.counts.model_failed)
     yield "sandbox failed", lambda row: str(row.counts.sandbox_failed)
     yield "scorer failed", lambda row: str(row.counts.scorer_failed)
+
+
+def _passes(k: int, rates: Callable[[ArmRow], tuple[PassRate, ...]]) -> Cell:
+    return lambda row: next((pass_rate(one) for one in rates(row) if one.k == k), wording.NOTHING)
 
 
 def _measure_cell(measure: TrialMeasure) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallenough.analysis.statistics import Difference, Proportion
+from smallenough.analysis.statistics import Difference, PassRate, Proportion
 from smallenough.wording import NOTHING, number, percent, signed
 
 
@@ -14,6 +14,13 @@ def interval_share(found: Proportion | None) -> str:
         return NOTHING
     low, high = found.interval.low, found.interval.high
     return f"{percent(found.rate)}% [{percent(low)}–{percent(high)}]"
+
+
+def pass_rate(found: PassRate) -> str:
+    """A pass@k or pass^k with its interval, and in how many tasks it is not known: `62% [51–72], 3 tasks too few`."""
+    ends = f" [{percent(found.interval.low)}–{percent(found.interval.high)}]" if found.interval else ""
+    gap = f", {found.too_few} tasks too few" if found.too_few else ""
+    return f"{percent(found.estimate)}%{ends}{gap}"
 
 
 def points(found: Difference | None) -> str:
