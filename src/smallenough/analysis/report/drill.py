@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -17,6 +18,10 @@ LONGEST = 6_000
 
 MOST_TESTS = 30
 """Results of tests that a report holds of an attempt, the failed ones first."""
+
+
+_Record: TypeAlias = Mapping[Any, Any]
+"""A row of a frame."""
 
 
 class _Texts:
@@ -45,28 +50,30 @@ def drill(frames: Frames, grid: Grid, answers: Answers) -> dict[str, Json]:
     """
     texts = _Texts()
     rows = {(row.suite, row.task): row for row in grid.rows if (row.suite, row.task) in grid.shown}
-    attempts = _by_trial(frames.attempts)
-    tasks: dict[str, Any] = {}
-    for (suite, task), own in frames.trials.groupby(["suite", "task"], observed=True, sort=False):
-        if row := rows.get((str(suite), str(task))):
-            tasks[f"{suite}/{task}"] = _task(row, own, attempts, answers, texts)
+    attempts: dict[TrialName, list[_Record]] = defaultdict(list)
+    for one in _records(frames.attempts, "attempt"):
+        attempts[_name(one)].append(one)
+    trials: dict[tuple[str, str], list[_Record]] = defaultdict(list)
+    for one in _records(frames.trials, "repeat"):
+        trials[str(one["suite"]), str(one["task"])].append(one)
+    tasks = {f"{row.suite}/{row.task}": _task(row, trials[key], attempts, answers, texts) for key, row in rows.items()}
     return {"tasks": tasks, "texts": texts.all()}
 
 
 def _task(
     row: Row,
-    trials: pd.DataFrame,
-    attempts: Mapping[TrialName, pd.DataFrame],
+    trials: Sequence[_Record],
+    attempts: Mapping[TrialName, Sequence[_Record]],
     answers: Answers,
     texts: _Texts,
 ) -> dict[str, Json]:
     found = []
     asked: Mapping[str, Json] = {}
-    for _, trial in trials.sort_values(["label", "repeat"]).iterrows():
-        name = TrialName(str(trial["session"]), str(trial["arm"]), str(trial["task"]), int(trial["repeat"]))
+    for trial in trials:
+        name = _name(trial)
         told = answers.trials.get(name)
         asked = asked or told or {}
-        chosen = None if pd.isna(trial["chosen"]) else int(trial["chosen"])
+        chosen: int | None = None if pd.isna(trial["chosen"]) else int(trial["chosen"])
         found.append(
             {
                 "arm": str(trial["label"]),
@@ -79,7 +86,7 @@ def _task(
                 "failure": texts(_failure(told and told.get("failure"))),
                 "attempts": [
                     _attempt(int(one["attempt"]), one, answers.attempts.get((name, int(one["attempt"]))), texts)
-                    for one in attempts.get(name, pd.DataFrame()).to_dict("records")
+                    for one in attempts.get(name, ())
                 ],
             }
         )
@@ -94,7 +101,7 @@ def _task(
     }
 
 
-def _attempt(number: int, row: Mapping[Any, Any], body: Mapping[str, Json] | None, texts: _Texts) -> dict[str, Json]:
+def _attempt(number: int, row: _Record, body: Mapping[str, Json] | None, texts: _Texts) -> dict[str, Json]:
     told: Mapping[str, Json] = body or {}
     completion = told.get("completion") or {}
     return {
@@ -138,14 +145,13 @@ def _tests(evaluation: Json, texts: _Texts) -> dict[str, Json] | None:
 _OF_FAILED = ("error", "message", "expected", "actual")
 
 
-def _by_trial(attempts: pd.DataFrame) -> dict[TrialName, pd.DataFrame]:
-    if attempts.empty:
-        return {}
-    groups = attempts.sort_values("attempt").groupby(["session", "arm", "task", "repeat"], observed=True, sort=False)
-    return {
-        TrialName(str(session), str(arm), str(task), int(str(repeat))): own
-        for (session, arm, task, repeat), own in groups
-    }
+def _records(frame: pd.DataFrame, order: str) -> Sequence[_Record]:
+    """The rows as plain values: thousands of small frames would take seconds."""
+    return [] if frame.empty else frame.sort_values(order, kind="stable").to_dict("records")
+
+
+def _name(row: _Record) -> TrialName:
+    return TrialName(str(row["session"]), str(row["arm"]), str(row["task"]), int(row["repeat"]))
 
 
 def _failure(told: Json) -> str | None:

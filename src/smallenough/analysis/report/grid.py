@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -125,7 +126,8 @@ def _chosen(rows: Sequence[Row], sizes: Mapping[tuple[str, str], int], tasks: in
 
 
 def _row(suite: str, task: str, own: pd.DataFrame, labels: Sequence[str]) -> Row:
-    cells = {label: _cell(own.loc[own["label"] == label, "outcome"]) for label in labels}
+    outcomes = own.groupby("label", observed=True)["outcome"].agg(list).to_dict()
+    cells = {label: _cell(Counter(outcomes.get(label, ()))) for label in labels}
     shares = {cell.solved / cell.scored for cell in cells.values() if cell.scored}
     category = own["category"].dropna() if "category" in own else pd.Series(dtype="string")
     level = own["level"].dropna() if "level" in own else pd.Series(dtype="Int64")
@@ -139,12 +141,12 @@ def _row(suite: str, task: str, own: pd.DataFrame, labels: Sequence[str]) -> Row
     )
 
 
-def _cell(outcomes: pd.Series[str]) -> Cell:
-    solved, unsolved = (int((outcomes == name).sum()) for name in ("solved", "unsolved"))
-    failed = int(outcomes.isin(FAILED).sum())
+def _cell(outcomes: Counter[str]) -> Cell:
+    solved, unsolved = outcomes["solved"], outcomes["unsolved"]
+    failed = sum(outcomes[name] for name in FAILED)
     if solved + unsolved:
         state: State = "partly" if solved and unsolved else "solved" if solved else "unsolved"
-    elif (outcomes == "unscored").any():
+    elif outcomes["unscored"]:
         state = "unscored"
     else:
         state = "failed" if failed else "none"
