@@ -266,6 +266,23 @@ class TestEarlier:
         )
         assert found.prices == Prices(None, 1.5, "EUR")
 
+    def test_rates_are_those_of_the_session_whose_arms_disagreed(self) -> None:
+        alone = session("alone", {"a": [[1], [0]]})
+        assert earlier.basis(together(alone, ONCE), named=False).rates_source.startswith("session new")
+        assert earlier.basis(together(ONCE, TWICE), named=True).rates_source.startswith("session new")
+        assert earlier.basis(together(TWICE, ONCE), named=True).rates_source.startswith("session new")
+        assert earlier.basis(together(alone, ONCE), named=False, discordance=0.1).rates_source.startswith("session new")
+        assert earlier.basis(alone, named=False).rates_source == "session alone"
+
+    def test_how_many_requests_were_in_flight_is_told_with_the_times(self) -> None:
+        busy = replace(ONCE, arms=ONCE.arms.assign(concurrency=16.0))
+        assert (
+            earlier.basis(busy, named=False).rates_source
+            == "session new, the mean of its 3 arms, 16 requests in flight"
+        )
+        calm = replace(ONCE, arms=ONCE.arms.assign(concurrency=1.0))
+        assert earlier.basis(calm, named=False).rates_source == "session new, the mean of its 3 arms"
+
     def test_failed_trials_take_their_part_and_are_no_trials(self) -> None:
         trials = ONCE.trials.copy()
         lost = (trials["arm"] == "a") & (trials["task"] == "t0")

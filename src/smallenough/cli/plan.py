@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smallenough.cli.common import counted, json_option, open_store, print_json, store_options
+from smallenough.cli.common import json_option, open_store, print_json, store_options
 from smallenough.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ def _show(plan: Sized) -> None:
 def answer(plan: Sized) -> tuple[str, ...]:
     """The answer in a sentence, and in another one what the suite is enough for."""
     question, row = plan.question, plan.rows[0]
-    each = f"{counted(row.tasks, 'task')}, tried {_times(row.repeats)} by each of {question.arms} arms"
+    tasks = "1 task" if row.tasks == 1 else f"{row.tasks:,} tasks"
+    each = f"{tasks}, tried {_times(row.repeats)} by each of {question.arms} arms"
     size, often = _points(question.size), f"with a power of {_percent(question.power)}"
     if question.difference is not None:
         told = f"{each}, find a difference of {size} {often}."

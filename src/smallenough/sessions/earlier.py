@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from smallenough.analysis.frames import choose_baseline, pair, prepare
 from smallenough.analysis.money import Prices
 from smallenough.analysis.statistics import Proportion, clustered_proportion, intraclass_correlation
@@ -18,7 +20,7 @@ from smallenough.tracking.sessions_table import read_sessions
 from smallenough.tracking.store import Store
 from smallenough.tracking.tables import Tables
 
-_MOST_SESSIONS = 10
+_MOST_SESSIONS = 5
 """So many of the newest sessions are looked through."""
 
 
@@ -39,7 +41,7 @@ class Seen:
 
 
 def read(store: Store, sessions: Sequence[str], experiment: str | None, suite: str | None) -> Tables | None:
-    """The sessions to learn from: those that are named; else the newest on that suite, else the newest.
+    """The sessions to learn from: those that are named; else the newest, where there are some on that suite, completed.
 
     Args:
         store: where they are tracked.
@@ -59,8 +61,9 @@ def read(store: Store, sessions: Sequence[str], experiment: str | None, suite: s
         return reader.read(store, sessions, experiment)
     known = read_sessions(store)
     known = known[(known["arms"] > 1) & (known["trials"] > 0)]
-    on_suite = known[known["suite"] == suite]
-    names = [str(name) for name in (on_suite if len(on_suite) else known)["session"][:_MOST_SESSIONS]]
+    for better in (known["suite"] == suite, known["status"] == "completed"):
+        known = known[better] if better.any() else known
+    names = [str(name) for name in known["session"][:_MOST_SESSIONS]]
     return reader.read(store, names) if names else None
 
 
@@ -99,12 +102,18 @@ def basis(tables: Tables | None, *, named: bool, discordance: float | None = Non
     known = list(seen(tables)) if tables else []
     repeated = [one for one in known if one.correlation is not None]
     found = Basis(_discordance(known, discordance, named=named), _correlation(repeated, named=named))
-    for session in tables.sessions if tables else ():
-        assert tables is not None
-        if rates := tracked(tables, session):
-            what = f"session {session}, the mean of its {len(rates)} arms" if len(rates) > 1 else f"session {session}"
-            prices = Prices.recorded(tables.prices(session))
-            return replace(found, rates=tuple(rates.values()), rates_source=what, prices=prices)
+    if tables is None:
+        return found
+    # What disagreed is what shall be run again; else the newest session tells, sooner with several arms than with one.
+    rates = {session: rates for session in tables.sessions if (rates := tracked(tables, session))}
+    order = sorted(rates, key=lambda one: (one != found.discordance.session, len(rates[one]) < 2))
+    for session in order[:1]:
+        count = len(rates[session])
+        what = f"session {session}" + (f", the mean of its {count} arms" if count > 1 else "")
+        at_once = tables.arms.loc[tables.arms["session"] == session, "concurrency"].max()
+        what += "" if pd.isna(at_once) or at_once == 1 else f", {at_once:g} requests in flight"
+        prices = Prices.recorded(tables.prices(session))
+        found = replace(found, rates=tuple(rates[session].values()), rates_source=what, prices=prices)
     return found
 
 
@@ -115,7 +124,9 @@ def _discordance(known: Sequence[Seen], given: float | None, *, named: bool) -> 
         return Known(ASSUMED_DISCORDANCE, "assumed, since no session with two arms tells")
     group = _group(known, named=named)
     most = max(group, key=lambda one: one.disagree.rate)
-    return Known(most.disagree.rate, _told(most, group), measured=True, interval=most.disagree.interval)
+    return Known(
+        most.disagree.rate, _told(most, group), measured=True, interval=most.disagree.interval, session=most.session
+    )
 
 
 def _correlation(repeated: Sequence[Seen], *, named: bool) -> Known:
@@ -123,7 +134,7 @@ def _correlation(repeated: Sequence[Seen], *, named: bool) -> Known:
         return Known(ASSUMED_CORRELATION, "assumed, since no session with repeats tells")
     group = _group(repeated, named=named)
     most = max(group, key=lambda one: one.correlation or 0.0)
-    return Known(most.correlation or 0.0, _told(most, group), measured=True)
+    return Known(most.correlation or 0.0, _told(most, group), measured=True, session=most.session)
 
 
 def _group(known: Sequence[Seen], *, named: bool) -> Sequence[Seen]:

@@ -89,6 +89,8 @@ class Known:
     measured: bool = False
     """In earlier sessions; else it was given, or is assumed."""
     interval: Interval | None = None
+    session: str | None = None
+    """In which it was measured."""
 
 
 @dataclass(frozen=True, slots=True)
