@@ -14,11 +14,17 @@ from click.testing import CliRunner
 
 from smallenough.cli.main import cli
 from smallenough.cli.reference import reference
+from smallenough.tracking import columns
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[!.]*/README.md")})
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+
+
+def test_the_page_of_the_data_frames_is_what_the_columns_say() -> None:
+    said = (ROOT / "docs" / "dataframes.md").read_text("utf-8")
+    assert said == columns.reference(), "make it anew: python -m smallenough.tracking.columns > docs/dataframes.md"
 
 
 def test_the_command_reference_is_what_help_says() -> None:

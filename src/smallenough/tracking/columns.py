@@ -171,3 +171,17 @@ def typed(rows: pd.DataFrame, known: Sequence[Column]) -> pd.DataFrame:
         if dtype == "boolean":  # 0.0 and 1.0, where it was a metric of a run
             frame[name] = frame[name].astype("Float64").astype("boolean")
     return frame.astype(types)
+
+
+def reference() -> str:
+    """All columns as a page of Markdown."""
+    lines = ["# Data frames", "", "Made by `python -m smallenough.tracking.columns`. NA is 'not measured', never 0.", ""]
+    for name, known in FRAMES.items():
+        lines += [f"## `analysis.{name}()`", "", "| column | type | unit | what it says |", "|---|---|---|---|"]
+        lines += [f"| `{one.name}` | `{one.dtype}` | {one.unit} | {one.about} |" for one in known]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")  # noqa: T201
