@@ -30,6 +30,13 @@ class Cost:
     title: str
     """Of what a trial takes."""
     write: Callable[[float | None], str]
+    of_arm: str = ""
+    """What the verdict orders arms by, where that is called otherwise."""
+
+    @property
+    def arm_title(self) -> str:
+        """Of what the arm's own total comes to for a trial."""
+        return self.of_arm or self.title
 
     def told(self, value: float | None, currency: str = "") -> str:
         """An amount in words; money in its currency."""
@@ -40,7 +47,7 @@ COSTS: Mapping[str, Cost] = {
     cost.name: cost
     for cost in (
         Cost("memory", "peak_memory_bytes", "peak memory", wording.size),
-        Cost("seconds", "latency_seconds", "time", wording.duration),
+        Cost("seconds", "latency_seconds", "time", wording.duration, "wall time"),
         Cost("cpu", "cpu_seconds", "CPU time", wording.duration),
         Cost("energy", "energy_joules", "energy", wording.energy),
         Cost("money", "money", "money", lambda value: wording.money(value, "")),

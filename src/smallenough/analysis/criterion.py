@@ -51,8 +51,8 @@ class Criterion:
     def told(self) -> str:
         """The criterion in words."""
         if self.weights:
-            return "a score of " + ", ".join(f"{COSTS[name].title} × {self.weights[name]:g}" for name in self.costs)
-        return ", then ".join(COSTS[name].title for name in self.costs)
+            return "a score of " + ", ".join(f"{COSTS[name].arm_title} × {self.weights[name]:g}" for name in self.costs)
+        return ", then ".join(COSTS[name].arm_title for name in self.costs)
 
     def without(self, names: Sequence[str]) -> Criterion | None:
         """The criterion by its other costs; None: there is no other."""

@@ -73,14 +73,14 @@ def _terms(verdict: Verdict) -> Iterator[str]:
         f" paired test at {100 * verdict.alpha:g}%, corrected over the arms. Cheap means: {verdict.criterion.told}."
     )
     if verdict.unmeasured and verdict.kind != "no cost":
-        told = ", ".join(COSTS[name].title for name in verdict.unmeasured)
+        told = ", ".join(COSTS[name].arm_title for name in verdict.unmeasured)
         yield f"Not measured for any arm, and so no part of what cheap means: {told}."
     first = verdict.criterion.costs[0]
     unranked = [one.arm for one in verdict.candidates if one.costs.get(first) is None]
     if unranked and first not in verdict.unmeasured:
-        yield f"{listed(unranked)}: the {COSTS[first].title} was not measured, so that they can't be ordered by it."
+        yield f"{listed(unranked)}: the {COSTS[first].arm_title} was not measured, so that they can't be ordered by it."
     if verdict.baseline_costs.get(first) is None and first not in verdict.unmeasured:
-        yield f"The {COSTS[first].title} of {verdict.baseline!r} was not measured."
+        yield f"The {COSTS[first].arm_title} of {verdict.baseline!r} was not measured."
 
 
 def _hopeful(verdict: Verdict) -> Sequence[Candidate]:
@@ -120,7 +120,7 @@ def _taken(costs: Costs, base: Costs, names: Sequence[str]) -> str:
         if own is None:
             continue
         beside = f" against {COSTS[name].write(other)}" if other is not None else ""
-        told.append(f"{COSTS[name].write(own)} of {COSTS[name].title}{beside}")
+        told.append(f"{COSTS[name].write(own)} of {COSTS[name].arm_title}{beside}")
     return " and ".join(told)
 
 
