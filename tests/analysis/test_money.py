@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smallenough.analysis.evidence import ArmRow
-from smallenough.analysis.findings import Findings, Terms, find
+from smallenough.analysis.findings import Findings, Terms, find, recorded_prices
 from smallenough.analysis.money import Prices, TokenPrice
 from smallenough.errors import InputError, ModelUnavailable, UnknownName
 from smallenough.models.replay import ReplayClient
@@ -239,6 +240,51 @@ def test_prices_that_are_given_go_before_the_session_s(charged: Store) -> None:
     assert row(twice, LOCAL).totals.money == row(once, LOCAL).totals.money
     with pytest.raises(UnknownName, match=r"unknown model 'hh'.*"):
         find(tables, Terms(prices=Prices(tokens={"hh": TokenPrice(1, 1)})))
+
+
+def with_another_session(tables: Tables, **changed: str) -> Tables:
+    """The same session twice, the second one with other parameters."""
+    (first,) = tables.sessions
+
+    def twice(frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([frame, frame.assign(session="other")], ignore_index=True)
+
+    return Tables(
+        twice(tables.trials),
+        twice(tables.attempts),
+        twice(tables.arms),
+        (first, "other"),
+        parameters={first: tables.parameters[first], "other": {**tables.parameters[first], **changed}},
+    )
+
+
+def test_sessions_that_were_told_the_same_are_charged_and_hosted_models_of_each_stand_together(charged: Store) -> None:
+    tables = reader.read(charged)
+    further = json.dumps({"g": {"input": 1.0, "output": 2.0}})
+    together = recorded_prices(with_another_session(tables, price_tokens=further))
+    assert together is not None
+    assert together.tokens.keys() == {"h", "g"}
+    assert together.per_machine_hour == 36.0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"price_per_machine_hour": "37.0"},
+        {"price_currency": "EUR"},
+        {"price_tokens": '{"h": {"input": 3.0, "output": 10.0}}'},
+    ],
+)
+def test_sessions_that_were_told_different_prices_have_no_money_and_it_is_said(
+    charged: Store, changed: dict[str, str]
+) -> None:
+    both = with_another_session(reader.read(charged), **changed)
+    found = find(both)
+    assert all(one.totals.money is None for one in found.comparison.rows)
+    (note,) = [note for note in found.notes if "told different prices" in note]
+    assert note in found.to_markdown()
+    given = find(both, Terms(prices=Prices(per_machine_hour=36.0)))
+    assert not [note for note in given.notes if "told different prices" in note]
 
 
 def test_energy_that_was_not_measured_is_no_money_of_local_models_and_hosted_ones_are_charged(charged: Store) -> None:

@@ -116,11 +116,19 @@ def find(tables: Tables, terms: Terms | None = None) -> Findings:
     told = recorded_prices(tables)
     prices = asked.prices.over(told) if asked.prices else told
     _check_models(asked.prices, tables)
+    if prices is None and any(tables.prices(session) for session in tables.sessions):
+        tables = replace(tables, notes=(*tables.notes, _DIFFERENT_PRICES))
     frames = prepare(tables.trials, tables.arms, tables.attempts, prices)
     if asked.common:
         frames = common_tasks(frames)
     comparison = compare_frames(frames, asked.baseline, prices)
     return Findings(tables, frames, comparison, judge(frames, comparison, asked.margin, asked.criterion))
+
+
+_DIFFERENT_PRICES = (
+    "The sessions were told different prices, or some of them none, so that no money is reported; prices that are given"
+    " for the comparison hold for all."
+)
 
 
 def recorded_prices(tables: Tables) -> Prices | None:
