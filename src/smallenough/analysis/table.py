@@ -205,6 +205,12 @@ def _thousand(value: float | None) -> float | None:
     return None if value is None else 1000 * value
 
 
+def shared_provider(rows: Sequence[ArmRow]) -> str:
+    """The provider with which the names of all arms begin, its colon included; empty: they have none in common."""
+    provider = f"{rows[0].provider}:"
+    return provider if all(row.arm.startswith(provider) for row in rows) else ""
+
+
 def _short_names(rows: Sequence[ArmRow], width: int | None) -> list[str]:
     """The arms' names; where a third of the width is not enough for them, without what can be missed.
 
@@ -214,9 +220,7 @@ def _short_names(rows: Sequence[ArmRow], width: int | None) -> list[str]:
     room = max(12, width // 3) if width is not None else None
     if room is None or max(map(len, names)) <= room:
         return names
-    provider = f"{rows[0].provider}:"
-    if all(name.startswith(provider) for name in names):
-        names = [name.removeprefix(provider) for name in names]
+    names = [name.removeprefix(shared_provider(rows)) for name in names]
     head = (room - 1) // 2
     short = [name if len(name) <= room else f"{name[:head]}…{name[len(name) - (room - 1 - head) :]}" for name in names]
     return short if len(set(short)) == len(set(names)) else names

@@ -13,7 +13,6 @@ from smallenough.cli.terms import terms_of, terms_options
 
 if TYPE_CHECKING:
     from smallenough.analysis.findings import Findings
-    from smallenough.analysis.verdict import Verdict
 
 
 @click.command("compare", short_help="Compare the arms of sessions.")
@@ -90,20 +89,23 @@ def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "-
     for row in drawn.rows:
         shown.add_row(*row)
     Console(width=max(drawn.width, console.width)).print(shown, markup=False, highlight=False)
-    _show_verdict(found.verdict)
+    _show_verdict(found)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     if drawn.left_out:
         click.echo(f"left out for width: {', '.join(drawn.left_out)}; {all_by} shows all", err=True)
 
 
-def _show_verdict(verdict: Verdict) -> None:
-    """The verdict below the table; where nothing can be compared, the notes say why."""
+def _show_verdict(found: Findings) -> None:
+    """The verdict below the table, arms called as there; where nothing can be compared, the notes say why."""
+    from smallenough.analysis.table import shared_provider
     from smallenough.analysis.verdict_words import sentences
 
-    if verdict.kind == "not comparable":
+    if found.verdict.kind == "not comparable":
         return
-    headline, *behind = sentences(verdict)
+    provider = shared_provider(found.comparison.rows)
+    headline, *behind = (one.replace(f"'{provider}", "'") for one in sentences(found.verdict))
+    width = min(shutil.get_terminal_size((120, 24)).columns, 120)
     click.echo()
-    click.echo(click.style(headline, bold=True))
-    click.echo(click.wrap_text(" ".join(behind), width=min(shutil.get_terminal_size((120, 24)).columns, 120)))
+    click.echo(click.style(click.wrap_text(headline, width), bold=True))
+    click.echo(click.wrap_text(" ".join(behind), width))
