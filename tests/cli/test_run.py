@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from smallenough import journal
 from smallenough.tracking.behind import left
 from smallenough.tracking.store import Store

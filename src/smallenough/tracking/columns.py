@@ -175,7 +175,8 @@ def typed(rows: pd.DataFrame, known: Sequence[Column]) -> pd.DataFrame:
 
 def reference() -> str:
     """All columns as a page of Markdown."""
-    lines = ["# Data frames", "", "Made by `python -m smallenough.tracking.columns`. NA is 'not measured', never 0.", ""]
+    made = "Made by `python -m smallenough.tracking.columns`. NA is 'not measured', never 0."
+    lines = ["# Data frames", "", made, ""]
     for name, known in FRAMES.items():
         lines += [f"## `analysis.{name}()`", "", "| column | type | unit | what it says |", "|---|---|---|---|"]
         lines += [f"| `{one.name}` | `{one.dtype}` | {one.unit} | {one.about} |" for one in known]

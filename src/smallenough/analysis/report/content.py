@@ -12,15 +12,15 @@ import pandas as pd
 from smallenough.analysis import ablation, branching
 from smallenough.analysis.ablation import Ablation
 from smallenough.analysis.branching import Move, Reach, Rescue
-from smallenough.analysis.budgets import Budgets, budget_curves
+from smallenough.analysis.budgets import Budgets
 from smallenough.analysis.by_task import floats
 from smallenough.analysis.categories import CategoryShare, by_category
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.courses import ADDITIVE
-from smallenough.analysis.equal_budgets import EqualBudget, equal_budgets
+from smallenough.analysis.equal_budgets import EqualBudget
 from smallenough.analysis.findings import Findings
 from smallenough.analysis.frames import Frames
-from smallenough.analysis.pareto import Front, pareto_front
+from smallenough.analysis.pareto import Front
 from smallenough.analysis.plots.resources import Samples
 from smallenough.analysis.report.grid import Grid, grid
 from smallenough.tracking.answers import Answers
@@ -81,12 +81,12 @@ def gather(
     frames = found.frames
     measured = [name for name in COSTS if _measured(found, name)]
     drawn = [name for name in ADDITIVE if _known(frames.attempts, name)]
-    budgets = (budget_curves(frames.trials, frames.attempts, name) for name in drawn)
+    budgets = (found.budgets(name) for name in drawn)
     return Content(
         findings=found,
-        fronts=tuple(_front(found, name) for name in measured),
+        fronts=tuple(found.front(name) for name in measured),
         budgets=tuple(one for one in budgets if one.curves),
-        equal={name: equal_budgets(frames.trials, frames.attempts, name) for name in drawn},
+        equal={name: found.at_equal_budget(name) for name in drawn},
         unmeasured=tuple(name for name in COSTS if name not in measured),
         categories=by_category(frames.trials, frames.labels, found.comparison.confidence),
         branching=_branching(frames),
@@ -94,13 +94,6 @@ def gather(
         samples=samples or {},
         answers=answers,
     )
-
-
-def _front(found: Findings, cost: str) -> Front:
-    """Peak memory is a property of the arm; what else a task costs is its own, where it is known of tasks."""
-    of_arm = cost == "memory" or not _known(found.frames.trials, cost)
-    totals = {row.arm: row.costs[cost] for row in found.comparison.rows} if of_arm else None
-    return pareto_front(found.frames.trials, cost, totals=totals)
 
 
 def _measured(found: Findings, cost: str) -> bool:
