@@ -23,6 +23,7 @@ a foreign exception never leaves the file that adapts its library.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -151,12 +152,13 @@ class Faults:
         return None
 
     def note(self, error: InputError | InfrastructureError, origin: str = "") -> None:
-        """Adds a fault that is not known yet."""
-        if origin:
-            kind = InputError if isinstance(error, InputError) else type(error)
-            error = kind("\n".join(f"{origin}: {line}" for line in str(error).splitlines()))
-        if str(error) not in [str(known) for known in self.found]:
-            self.found.append(error)
+        """Adds a fault that is not known yet; each line of an InputError is one, with the indented lines after it."""
+        lines = re.split(r"\n(?! )", str(error)) if isinstance(error, InputError) else [str(error)]
+        for line in lines:
+            text = f"{origin}: {line}" if origin else line
+            if text not in [str(known) for known in self.found]:
+                kind = InputError if isinstance(error, InputError) else type(error)
+                self.found.append(error if text == str(error) else kind(text))
 
     def report(self) -> None:
         """Raises what was found, as one error of the first one's kind; nothing found: does nothing."""

@@ -157,6 +157,23 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str | bytes, 
     assert all(line.startswith(start) for line, start in zip(found, said, strict=True)), found
 
 
+def test_an_error_of_several_lines_is_several_faults() -> None:
+    found = Faults()
+    found.note(InputError("one\ntwo"), "e.yaml, line 3")
+    found.note(InputError("two"), "e.yaml, line 3")
+    found.note(InputError("tasks.jsonl: 2 faults\n  tasks.jsonl:1: x\n  tasks.jsonl:2: y"))
+    with pytest.raises(InputError) as caught:
+        found.report()
+    assert str(caught.value).splitlines() == [
+        "3 things are wrong:",
+        "- e.yaml, line 3: one",
+        "- e.yaml, line 3: two",
+        "- tasks.jsonl: 2 faults",
+        "  tasks.jsonl:1: x",
+        "  tasks.jsonl:2: y",
+    ]
+
+
 def test_names_that_multiply_are_counted_before_they_are_made(tmp_path: Path) -> None:
     bomb = "\n".join(
         ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
