@@ -187,15 +187,16 @@ def _share(trials: pd.DataFrame, column: str, confidence: float) -> Proportion |
     return clustered_proportion(known[column].to_numpy(dtype=np.float64), tasks, confidence)
 
 
-def _passes(trials: pd.DataFrame, rate: Callable[..., PassRate | None], confidence: float) -> tuple[PassRate, ...]:
+def _passes(
+    trials: pd.DataFrame, rates: Callable[..., tuple[PassRate, ...]], confidence: float
+) -> tuple[PassRate, ...]:
     """pass@k or pass^k for every k up to the most repeats of a task, where there are any."""
     by_task = trials[trials["solved"].notna()].groupby(["suite", "task"], observed=True)["solved"].agg(["size", "sum"])
     answers, right = (np.asarray(by_task[name], dtype=np.int64) for name in ("size", "sum"))
     most = int(answers.max()) if len(answers) else 0
     if most < _REPEATED:
         return ()
-    found = (rate(answers, right, k, confidence=confidence) for k in range(1, min(most, _MOST_K) + 1))
-    return tuple(one for one in found if one)
+    return rates(answers, right, range(1, min(most, _MOST_K) + 1), confidence=confidence)
 
 
 def _measure(values: pd.Series[float]) -> Measure:

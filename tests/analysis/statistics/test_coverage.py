@@ -161,8 +161,7 @@ def test_the_columns_are_what_each_study_has_by_itself() -> None:
         assert column is not None
         assert (column.low, column.high) == pytest.approx((found.interval.low, found.interval.high), abs=1e-12)
     right = np.random.default_rng(0).integers(0, 6, 100)
-    passed = mean_pass_at_k([5] * 100, right.tolist(), 2, resamples=RESAMPLES)
-    assert passed is not None
+    (passed,) = mean_pass_at_k([5] * 100, right.tolist(), [2], resamples=RESAMPLES)
     values = np.array([[pass_at_k(5, int(count), 2)] for count in right])
     assert passed.interval == mean_intervals(values, resamples=RESAMPLES)[0]
 

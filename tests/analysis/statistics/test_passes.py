@@ -39,27 +39,25 @@ def test_of_one_both_are_the_share_of_right_answers() -> None:
 
 
 def test_tasks_with_too_few_answers_are_counted_apart() -> None:
-    found = mean_pass_at_k([5, 5, 2, 5], [1, 0, 2, 5], 3)
-    assert found is not None
-    assert (found.k, found.tasks, found.too_few) == (3, 3, 1)
-    assert found.estimate == pytest.approx((pass_at_k(5, 1, 3) + 0 + 1) / 3)
-    assert mean_pass_at_k([2, 1], [0, 1], 3) is None
-    assert mean_pass_at_k([], [], 1) is None
+    one, three = mean_pass_at_k([5, 5, 2, 5], [1, 0, 2, 5], [1, 3, 6])
+    assert (one.k, one.tasks, one.too_few) == (1, 4, 0)
+    assert (three.k, three.tasks, three.too_few) == (3, 3, 1)
+    assert three.estimate == pytest.approx((pass_at_k(5, 1, 3) + 0 + 1) / 3)
+    assert mean_pass_at_k([2, 1], [0, 1], [3]) == ()
+    assert mean_pass_at_k([], [], [1]) == ()
 
 
 def test_the_interval_is_over_tasks() -> None:
     generator = np.random.default_rng(6)
     right = generator.integers(0, 9, 50)
-    found = mean_pass_hat_k([8] * 50, right.tolist(), 2, confidence=0.9, seed=4)
+    (found,) = mean_pass_hat_k([8] * 50, right.tolist(), [2], confidence=0.9, seed=4)
     values = np.array([[pass_hat_k(8, int(count), 2)] for count in right])
-    assert found is not None
     assert found.estimate == pytest.approx(values.mean())
     assert found.interval == mean_intervals(values, confidence=0.9, seed=4)[0]
 
 
 def test_the_same_value_everywhere_has_no_interval() -> None:
-    found = mean_pass_at_k([4, 4], [4, 4], 2)
-    assert found is not None
+    (found,) = mean_pass_at_k([4, 4], [4, 4], [2])
     assert (found.estimate, found.interval) == (1.0, None)
 
 
@@ -69,10 +67,10 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="k must be within"):
         pass_hat_k(3, 1, 4)
     with pytest.raises(InputError, match="k must be at least 1"):
-        mean_pass_at_k([3], [1], 0)
+        mean_pass_at_k([3], [1], [0])
     with pytest.raises(InputError, match="right answers"):
-        mean_pass_at_k([3, 1], [1, 2], 3)
+        mean_pass_at_k([3, 1], [1, 2], [3])
     with pytest.raises(InputError, match="each task"):
-        mean_pass_at_k([3], [1, 2], 1)
+        mean_pass_at_k([3], [1, 2], [1])
     with pytest.raises(InputError, match="between 0 and 1"):
-        mean_pass_at_k([3], [1], 1, confidence=95)
+        mean_pass_at_k([3], [1], [1], confidence=95)

@@ -56,60 +56,78 @@ def pass_hat_k(answers: int, right: int, k: int) -> float:
 def mean_pass_at_k(
     answers: Sequence[int] | Indices,
     right: Sequence[int] | Indices,
-    k: int,
+    ks: Sequence[int],
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> PassRate | None:
-    """The mean of `pass_at_k` over tasks, one number of answers and of right ones for each.
+) -> tuple[PassRate, ...]:
+    """The mean of `pass_at_k` over tasks, for every k of `ks` from the same resamples of the tasks.
+
+    Args:
+        answers: how many each task has.
+        right: how many of them are right.
+        ks: of how many answers.
+        confidence: of the intervals.
+        resamples: of tasks.
+        seed: of the resampling.
 
     Returns:
-        The mean with its interval; None where no task has k answers.
+        The means with their intervals; without those for which no task has k answers.
 
     Raises:
-        InputError: lengths differ, a count is impossible, or `k`, `confidence` or `resamples` is out of range.
+        InputError: lengths differ, a count is impossible, or a k, `confidence` or `resamples` is out of range.
     """
-    return _mean(pass_at_k, answers, right, k, confidence=confidence, resamples=resamples, seed=seed)
+    return _means(pass_at_k, answers, right, ks, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def mean_pass_hat_k(
     answers: Sequence[int] | Indices,
     right: Sequence[int] | Indices,
-    k: int,
+    ks: Sequence[int],
     *,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> PassRate | None:
+) -> tuple[PassRate, ...]:
     """The mean of `pass_hat_k` over tasks, as `mean_pass_at_k`."""
-    return _mean(pass_hat_k, answers, right, k, confidence=confidence, resamples=resamples, seed=seed)
+    return _means(pass_hat_k, answers, right, ks, confidence=confidence, resamples=resamples, seed=seed)
 
 
-def _mean(
+def _means(
     estimator: Callable[[int, int, int], float],
     answers: Sequence[int] | Indices,
     right: Sequence[int] | Indices,
-    k: int,
+    ks: Sequence[int],
     *,
     confidence: float,
     resamples: int,
     seed: int,
-) -> PassRate | None:
-    """The mean of an estimator over the tasks that have k answers."""
+) -> tuple[PassRate, ...]:
+    """The means of an estimator, each over the tasks that have k answers."""
     check_share("confidence", confidence)
     if len(answers) != len(right):
         raise InputError(f"each task has its answers and its right ones, not {len(answers)} and {len(right)}")
+    if any(k < 1 for k in ks):
+        raise InputError(f"k must be at least 1, not {min(ks)}")
     counts = [(int(all_), int(good)) for all_, good in zip(answers, right, strict=True)]
-    for all_, good in counts:
+    known: dict[tuple[int, int], list[float]] = {}  # tasks have the same few counts
+    for all_, good in set(counts):
         _check_counts(all_, good)
-    if k < 1:
-        raise InputError(f"k must be at least 1, not {k}")
-    values = np.array([[estimator(all_, good, k)] for all_, good in counts if all_ >= k], dtype=np.float64)
+        known[all_, good] = [estimator(all_, good, k) if all_ >= k else np.nan for k in ks]
+    values = np.array([known[count] for count in counts], dtype=np.float64).reshape(len(counts), len(ks))
+    values = values[~np.isnan(values).all(axis=1)]
     if not len(values):
-        return None
-    (interval,) = mean_intervals(values, confidence=confidence, resamples=resamples, seed=seed)
-    return PassRate(k, float(values.mean()), interval, tasks=len(values), too_few=len(counts) - len(values))
+        return ()
+    intervals = mean_intervals(values, confidence=confidence, resamples=resamples, seed=seed)
+    tasks = (~np.isnan(values)).sum(axis=0)
+    return tuple(
+        PassRate(
+            k, float(np.nanmean(values[:, place])), intervals[place], int(tasks[place]), len(counts) - int(tasks[place])
+        )
+        for place, k in enumerate(ks)
+        if tasks[place]
+    )
 
 
 def _check(answers: int, right: int, k: int) -> None:
