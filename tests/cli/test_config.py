@@ -12,6 +12,7 @@ import pytest
 from smallenough import ExperimentRunner, plugins
 from smallenough.metrics.efficiency import EfficiencyWeights
 from tests.cli.calling import call
+from tests.servers.faulty import FaultyServer, Model
 
 
 @pytest.fixture(autouse=True)
@@ -222,3 +223,21 @@ def test_the_default_file_says_where_results_go_for_every_command(
     said = call(capsys, "doctor", "--json", "--url", "127.0.0.1:9")
     told = {one["part"]: one["detail"] for one in json.loads(said.out)["findings"]}
     assert "kept/here" in told["tracking store"], told
+
+
+@pytest.mark.parametrize(
+    ("models", "marked"),
+    [
+        ('{name: tiny, baseline: true, strategies: ["best_of_n:n=2", "best_of_n:n=3", single]}', [True, False, False]),
+        ("{name: tiny, strategies: [single]}, {name: tiny, baseline: true, strategies: [single]}", [True]),
+    ],
+)
+def test_show_marks_the_baselines_that_a_run_has(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], models: str, marked: list[bool]
+) -> None:
+    (elsewhere / "e.yaml").write_text(f"models: [{models}]")
+    arms = json.loads(call(capsys, "config", "show", "--config", "e.yaml", "--json").out)["arms"]
+    with FaultyServer(models={"tiny:latest": Model()}) as server:
+        dry = call(capsys, "run", "--dry-run", "--json", "--config", "e.yaml", "--url", server.url)
+    planned = json.loads(dry.out)["plan"]["arms"]
+    assert [arm["baseline"] for arm in arms] == [arm["baseline"] for arm in planned] == marked

@@ -13,6 +13,7 @@ from smallenough.errors import InputError
 from smallenough.records import Json, Sampling, SizeClass, replace
 from smallenough.sessions.prepare import Prepared, prepare
 from smallenough.sessions.settings import Settings, Wish
+from smallenough.sessions.wishes import check_parameter, options_by_name
 from smallenough.tasks.basics import BasicsSource
 
 SUITE = BasicsSource().load()
@@ -64,6 +65,19 @@ def test_what_is_wished_for_twice_is_there_once_and_stays_the_baseline(model: st
         ("m single", True),
         ("m branching", False),
     ]
+
+
+def test_of_a_model_s_strategies_the_first_alone_is_the_baseline_whatever_their_names(model: str) -> None:
+    strategies = (("best_of_n", {"n": 2}), ("best_of_n", {"n": 3}), *SINGLE)
+    found = prepared(Wish(model, strategies, baseline=True)).plan.arms
+    assert [arm.baseline for arm in found] == [True, False, False]
+
+
+def test_a_parameter_is_checked_with_the_options_of_every_arm_that_has_it(model: str) -> None:
+    each = options_by_name([Wish(model, (("cascade", {}), ("cascade", {"large": "big"})))])
+    with pytest.raises(InputError, match="name the large model"):
+        check_parameter("cascade.shots", 1, each)
+    check_parameter("cascade.shots", 1, {"cascade": each["cascade"][1:]})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from smallenough.models.catalogue import defaults_for, own
 from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
-from smallenough.records import Arm, Json, ModelInfo, Suite
+from smallenough.records import Arm, ModelInfo, Suite
 from smallenough.sessions.charged import Asked, charged
 from smallenough.sessions.check import check_wanted
 from smallenough.sessions.named import (
@@ -150,7 +150,7 @@ def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults
         known = faults.catch(partial(strategy_options, strategy, options), place)
         if client is None or info is None or known is None:
             continue
-        arm = _arm(wish, provider, info, strategy, options)
+        arm = _arm(wish, number, provider, info)
         if {name, info.name} & set(known.models):
             said = f"{arm.name}: asks {info.name} besides itself; name another model there"
             faults.note(InputError(said), place)
@@ -181,7 +181,8 @@ def _described(called: str, name: str, client: ModelClient) -> ModelInfo:
     return info
 
 
-def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Mapping[str, Json]) -> Arm:
+def _arm(wish: Wish, number: int, provider: str, info: ModelInfo) -> Arm:
+    strategy, options = wish.strategies[number]
     entry = own(wish.model)
     defaults = entry or defaults_for(info.name, info)
     return Arm(
@@ -194,7 +195,7 @@ def _arm(wish: Wish, provider: str, info: ModelInfo, strategy: str, options: Map
         sampling=wish.sampling.over(defaults.defaults),
         provider=provider,
         size_class=wish.size_class or defaults.size_class,
-        baseline=wish.baseline and strategy == wish.strategies[0][0],
+        baseline=wish.baseline and not number,
     )
 
 

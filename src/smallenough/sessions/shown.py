@@ -6,7 +6,7 @@ What a model's own server decides (how large a model is that nobody described) i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from smallenough import plugins
@@ -107,7 +107,8 @@ def arms_in_force(wishes: Iterable[Wish]) -> list[ShownArm]:
     for wish in wishes:
         for number in range(len(wish.strategies)):
             arm = _arm(wish, number)
-            found.setdefault(_identity(arm), arm)
+            before = found.setdefault(_identity(arm), arm)
+            found[_identity(arm)] = replace(before, baseline=before.baseline or arm.baseline)
     return list(found.values())
 
 

@@ -19,7 +19,7 @@ from smallenough.sessions.flags import Flags, contradictions
 from smallenough.sessions.places import check_writable, store_of
 from smallenough.sessions.settings import Settings, Wish
 from smallenough.sessions.suites import free_task, load_file, open_suite
-from smallenough.sessions.wishes import check_parameter, make_wishes
+from smallenough.sessions.wishes import check_parameter, make_wishes, options_by_name
 from smallenough.tasks.jsonl import suite_name
 from smallenough.tasks.select import held_out, select
 from smallenough.tracking.store import Store
@@ -120,7 +120,7 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
 
 def _check_space(config: Config, wishes: Sequence[Wish], faults: Faults) -> None:
     assert config.form.search
-    strategies = dict(spec for wish in wishes for spec in wish.strategies)
+    strategies = options_by_name(wishes)
     for name, space in config.form.search.space.items():
         for value in space if isinstance(space, tuple) else (space.low, space.high):
             faults.catch(partial(check_parameter, name, value, strategies), config.origin(("search", "space", name)))

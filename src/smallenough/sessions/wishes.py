@@ -36,7 +36,7 @@ def make_wishes(flags: Flags, config: Config, faults: Faults) -> Iterator[Wish]:
     if not wishes:  # what is said for no model yet can be wrong too
         for one in _specs(flags, faults, _chosen(flags, config)):
             faults.catch(partial(strategy_options, one.name, one.options), place_of(one.origins[""]))
-    grid = _grid(config, dict(spec for wish in wishes for spec in wish.strategies), faults)
+    grid = _grid(config, options_by_name(wishes), faults)
     for wish in wishes:
         for number, point in enumerate(grid.points):
             combined = _in_grid(wish, point, grid.origins)
@@ -175,7 +175,7 @@ class _Grid:
     """Where the values of each parameter were said."""
 
 
-def _grid(config: Config, strategies: Mapping[str, Mapping[str, Json]], faults: Faults) -> _Grid:
+def _grid(config: Config, strategies: OptionsByName, faults: Faults) -> _Grid:
     """The grid of a file; one point of nothing where it names no parameters, or something is wrong."""
     parameters, before = config.form.parameters, len(faults.found)
     origins = {key: config.origin(("parameters", key)) for key in parameters}
@@ -208,7 +208,20 @@ def _in_grid(wish: Wish, point: Point, said: Mapping[str, str]) -> Wish:
     )
 
 
-def check_parameter(key: str, value: Json, strategies: Mapping[str, Mapping[str, Json]]) -> None:
+OptionsByName: TypeAlias = Mapping[str, Sequence[Mapping[str, Json]]]
+"""The options of every arm, by the name of its strategy."""
+
+
+def options_by_name(wishes: Iterable[Wish]) -> OptionsByName:
+    """What the arms' strategies say of their options; one strategy can be there with several."""
+    found: dict[str, list[Mapping[str, Json]]] = {}
+    for wish in wishes:
+        for name, options in wish.strategies:
+            found.setdefault(name, []).append(options)
+    return found
+
+
+def check_parameter(key: str, value: Json, strategies: OptionsByName) -> None:
     """Sees that a parameter can have a value.
 
     Raises:
@@ -225,7 +238,8 @@ def check_parameter(key: str, value: Json, strategies: Mapping[str, Mapping[str,
     elif strategy not in strategies:
         raise UnknownName("strategy of the arms", strategy, strategies)
     else:
-        strategy_options(strategy, {**strategies[strategy], option: value})
+        for options in strategies[strategy]:
+            strategy_options(strategy, {**options, option: value})
 
 
 def point(combination: Iterable[tuple[str, Json]]) -> Point:
