@@ -110,6 +110,32 @@ def test_a_session_is_removed_with_its_runs_and_no_other(
     assert call(capsys, "compare", newer, "--no-log", "--store", store.folder).code == 0
 
 
+def test_one_in_the_archive_is_removed_once_it_is_restored(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, (_, older) = two
+    assert call(capsys, "sessions", "archive", older, "--yes", "--store", store.folder).code == 0
+    for verb in ("rm", "archive"):
+        done = call(capsys, "sessions", verb, older, "--yes", "--store", store.folder)
+        said = f"session {older} is in the archive; put it back first: smallenough sessions restore {older}"
+        assert (done.code, said in done.err) == (2, True)
+    assert call(capsys, "sessions", "restore", older, "--store", store.folder).code == 0
+    assert call(capsys, "sessions", "rm", older, "--yes", "--store", store.folder).code == 0
+    done = call(capsys, "sessions", "rm", older, "--yes", "--store", store.folder)
+    assert (done.code, f"unknown session {older!r}" in done.err) == (2, True)
+
+
+def test_a_journal_that_is_shorter_than_what_was_tracked_of_it_lacks_nothing(
+    two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, (_, older) = two
+    path = store.journals / older / "journal.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    told = json.loads(call(capsys, "sessions", "--json", "--store", store.folder).out)
+    assert {one["left_bytes"] for one in told} == {0}
+    assert "-" not in call(capsys, "sessions", "--store", store.folder).out.rpartition(older)[2]
+
+
 def test_old_ones_are_chosen_by_age_and_one_at_work_is_left_alone(
     two: tuple[Store, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,8 +60,7 @@ def reminder(store: Store, keep: str | None) -> str:
                 found, room = found + 1, room + size(folder)
     if not found:
         return ""
-    where = [] if store.folder == Path("mlruns").absolute() else ["--store", str(store.folder)]
-    command = shlex.join(["smallenough", "sessions", "archive", "--older-than", keep, *where])
+    command = shlex.join(["smallenough", "sessions", "archive", "--older-than", keep, *_where(store)])
     are = "1 session is" if found == 1 else f"{found} sessions are"
     return f"{are} older than {keep} ({wording.size(room)}): {command}"
 
@@ -71,12 +70,12 @@ def choose(store: Store, names: Sequence[str], older_than: float | None = None) 
 
     Raises:
         UnknownName: there is no such session.
-        InputError: nothing is named, or a process works on one.
+        InputError: nothing is named, one is in the archive, or a process works on one.
     """
     if not names and older_than is None:
         raise InputError("name sessions, or say --older-than AGE")
     if names:
-        found = [journal.summary(journal.find(store.journals, name)) for name in dict.fromkeys(names)]
+        found = [journal.summary(_folder(store, name)) for name in dict.fromkeys(names)]
     else:
         found = journal.sessions(store.journals)
     if older_than is not None:
@@ -85,6 +84,21 @@ def choose(store: Store, names: Sequence[str], older_than: float | None = None) 
     if running:
         raise InputError(f"a process works on {', '.join(running)}; end that first")
     return found
+
+
+def _folder(store: Store, name: str) -> Path:
+    try:
+        return journal.find(store.journals, name)
+    except UnknownName:
+        if name in archived(store):
+            mend = shlex.join(["smallenough", "sessions", "restore", name, *_where(store)])
+            raise InputError(f"session {name} is in the archive; put it back first: {mend}") from None
+        raise
+
+
+def _where(store: Store) -> list[str]:
+    """The option that names the store; none, where that is the default."""
+    return [] if store.folder == Path("mlruns").absolute() else ["--store", str(store.folder)]
 
 
 def size(folder: Path) -> int:

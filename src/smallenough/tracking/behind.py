@@ -65,7 +65,7 @@ class WriterState:
 def left(folder: Path, store: Store | None = None) -> int:
     """How many bytes of a session's journal are not in the store (None: the session's own) yet."""
     state = WriterState.read(folder, store)
-    return (folder / "journal.jsonl").stat().st_size - (state.offset if state else 0)
+    return max(0, (folder / "journal.jsonl").stat().st_size - (state.offset if state else 0))
 
 
 def claim(folder: Path, store: Store) -> str:
