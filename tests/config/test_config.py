@@ -141,6 +141,19 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
         ),
         ("- a", ["line 1: expected keys such as 'models:' at the top, and found a list"]),
         ("seed: 1\nseed: 2", ["line 2: 'seed' stands here again, after line 1; keep one of them"]),
+        (
+            "seed: 1\nseed: 2\nsandbox: dokcer\nsuite: {limit: 0}",
+            [
+                "line 2: 'seed' stands here again, after line 1; keep one of them",
+                "line 4: suite.limit: should be greater than 0, and is 0",
+                "line 3: unknown sandbox 'dokcer'",
+            ],
+        ),
+        (
+            'models: [{name: "\\ud800"}]\nstrategies: [single, "\\udfff"]\nsandbox: dokcer',
+            ["line 1: holds one half of a surrogate pair", "line 2: holds one half", "line 3: unknown sandbox"],
+        ),
+        ("seed: !!int x\nsandbox: dokcer", ["line 1: 'x' is no value of the kind 'int'", "line 2: unknown sandbox"]),
         ("seed: [1", ["line 1, column 9: "]),
         ("seed: !!python/object/apply:os.system [ls]", ["line 1: "]),
         ("1: 2", ["line 1: '1' is no name; put it in quotes if it is meant as one"]),

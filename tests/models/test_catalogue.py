@@ -111,6 +111,20 @@ def test_a_fault_names_file_and_key(tmp_path: Path, text: str, words: str) -> No
         load(path)
 
 
+def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "models.yaml"
+    path.write_text('- name: a\n  name: b\n- name: c\n  siez: 7B\n- name: a\n- name: a\n  reference: "\\ud800"\n')
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert [line.removeprefix(f"{path}, ") for line in str(caught.value).splitlines()] == [
+        "line 2: 'name' stands here again, after line 1; keep one of them",
+        "line 7: holds one half of a surrogate pair (\\ud800 to \\udfff), which is no character",
+        "line 4: 1.siez: unknown key; did you mean 'size'?",
+        "line 5: 'a' is named twice; keep one entry of it",
+        "line 6: 'a' is named twice; keep one entry of it",
+    ]
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml: No such file"):
         load(tmp_path / "nowhere.yaml")

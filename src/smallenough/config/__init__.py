@@ -4,7 +4,7 @@ A file is YAML that holds values, never logic. Every key is checked; all faults 
 and the mend.
 """
 
-from smallenough.config.faults import told, words
+from smallenough.config.faults import validated, words
 from smallenough.config.form import ArmPart, ExperimentFile, ModelPart, RangePart, SamplingPart, SearchPart
 from smallenough.config.layers import DEFAULT, DEFAULT_FILE, Config, Value, in_force, leaves, load_config, place_of
 from smallenough.config.located import Located, Place, from_here, read_yaml
@@ -28,6 +28,6 @@ __all__ = [
     "load_config",
     "place_of",
     "read_yaml",
-    "told",
+    "validated",
     "words",
 ]

@@ -4,16 +4,44 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from smallenough.config.located import Located, Place
+from smallenough.errors import Faults, InputError
+
+_T = TypeVar("_T")
+
+
+def validated(
+    located: Located, validate: Callable[[Any], _T], form: type[BaseModel], faults: Faults
+) -> tuple[_T, Located]:
+    """What a file comes to without what is wrong in it, and what of the file that is.
+
+    Args:
+        located: the file.
+        validate: makes the result of the values, and raises ValidationError.
+        form: by what it validates.
+        faults: gets what is wrong, in the order of the file.
+    """
+    first = True
+    while True:
+        try:
+            return validate(located.values), located
+        except ValidationError as error:
+            if first:  # what follows from leaving these out is no fault of the file
+                for text in told(error, located, form):
+                    faults.note(InputError(text))
+            first = False
+            located = located.without([one["loc"] for one in error.errors(include_url=False)])
 
 
 def told(error: ValidationError, located: Located, form: type[BaseModel]) -> Iterator[str]:
     """Each fault with its place, and the nearest known key where one is unknown; in the order of the file.
+
+    What could not be read at all is told already.
 
     Args:
         error: what was found.
@@ -21,7 +49,8 @@ def told(error: ValidationError, located: Located, form: type[BaseModel]) -> Ite
         form: what it was validated by.
     """
     for one in sorted(error.errors(include_url=False), key=lambda one: located.line(one["loc"])):
-        yield f"{located.origin(one['loc'])}: {_words(dict(one), form)}"
+        if not any(one["loc"][:depth] in located.faulty for depth in range(len(one["loc"]) + 1)):
+            yield f"{located.origin(one['loc'])}: {_words(dict(one), form)}"
 
 
 def words(error: ValidationError, form: type[BaseModel]) -> Iterator[str]:

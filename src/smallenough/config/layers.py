@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from smallenough.config.faults import told, words
+from smallenough.config.faults import validated, words
 from smallenough.config.form import ExperimentFile, SuitePart
 from smallenough.config.located import Located, Place, read_yaml
 from smallenough.errors import Faults, InputError
@@ -99,19 +99,9 @@ def load_config(path: Path | None = None, faults: Faults | None = None) -> Confi
     """
     if path is None and not DEFAULT_FILE.is_file():
         return Config(ExperimentFile())
-    located = read_yaml(path or DEFAULT_FILE)
-    found: list[str] = []
-    while True:
-        try:
-            form = ExperimentFile.model_validate(located.values)
-            break
-        except ValidationError as error:
-            if not found:  # what follows from leaving these out is no fault of the file
-                found += told(error, located, ExperimentFile)
-            located = located.without([one["loc"] for one in error.errors(include_url=False)])
     noted = Faults() if faults is None else faults
-    for text in found:
-        noted.note(InputError(text))
+    located = read_yaml(path or DEFAULT_FILE, faults=noted)
+    form, located = validated(located, ExperimentFile.model_validate, ExperimentFile, noted)
     if faults is None:
         noted.report()
     return Config(form, located)

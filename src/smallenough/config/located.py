@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from smallenough.errors import InputError
+from smallenough.errors import Faults, InputError
 
 Place: TypeAlias = tuple[str | int, ...]
 """Where a value is: the keys, and the indices in lists, that lead to it."""
@@ -40,6 +40,8 @@ class Located:
     """Text, numbers, dates, and mappings and tuples of them, as YAML means them."""
     lines: Mapping[Place, int]
     """The line at which each stands, from 1."""
+    faulty: frozenset[Place] = frozenset()
+    """Where None stands for what can't be read; that is told already."""
 
     def line(self, place: Place) -> int:
         """The line of what is at `place`, or of the nearest that holds it; 0: nothing does."""
@@ -81,12 +83,15 @@ def _existing(values: Any, place: Place) -> Place:
     return place
 
 
-def read_yaml(path: Path, top: type[dict[str, Any]] | type[tuple[Any, ...]] = dict) -> Located:
+def read_yaml(
+    path: Path, top: type[dict[str, Any]] | type[tuple[Any, ...]] = dict, faults: Faults | None = None
+) -> Located:
     """Reads a file.
 
     Args:
         path: the file.
         top: what it holds: keys with values, or a list (as a tuple). An empty file holds none.
+        faults: gets what is wrong with single keys and values; what there is besides is returned. None: that is raised.
 
     Raises:
         InputError: it can't be read, or is not YAML of that form; names every place.
@@ -118,8 +123,11 @@ def read_yaml(path: Path, top: type[dict[str, Any]] | type[tuple[Any, ...]] = di
         found = "keys" if isinstance(values, dict) else "a list" if isinstance(values, tuple) else repr(values)[:40]
         reading.fault(node, f"expected {wanted} at the top, and found {found}")
     if reading.faults:
-        raise InputError("\n".join(reading.faults))
-    return Located(path, values, reading.lines)
+        found_wrong = InputError("\n".join(reading.faults))
+        if faults is None or reading.hopeless or not isinstance(values, top):
+            raise found_wrong
+        faults.note(found_wrong)
+    return Located(path, values, reading.lines, frozenset(reading.faulty))
 
 
 @dataclass
@@ -129,6 +137,9 @@ class _Reading:
     path: Path
     faults: list[str] = field(default_factory=list)
     lines: dict[Place, int] = field(default_factory=dict)
+    faulty: set[Place] = field(default_factory=set)
+    hopeless: bool = False
+    """Whether the file as a whole is none of settings."""
     made: int = 0
     scalars: yaml.SafeLoader = field(default_factory=lambda: yaml.SafeLoader(""))
 
@@ -139,7 +150,8 @@ class _Reading:
         """What a node comes to; None, and a fault, where it comes to nothing."""
         self.made += 1
         if self.made > _MOST_VALUES or len(place) > _DEEPEST:
-            if not any(text.endswith("file of settings") for text in self.faults):
+            if not self.hopeless:
+                self.hopeless = True
                 what = f"nested more than {_DEEPEST} deep" if len(place) > _DEEPEST else f"over {_MOST_VALUES} values"
                 self.fault(node, f"{what}, so it is no file of settings")
             return None
@@ -148,7 +160,11 @@ class _Reading:
             return self.mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return tuple(self.value(one, (*place, number)) for number, one in enumerate(node.value))
-        return self.scalar(node)
+        faults = len(self.faults)
+        made = self.scalar(node)
+        if len(self.faults) > faults:
+            self.faulty.add(place)
+        return made
 
     def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -14,10 +14,10 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from smallenough.config import DEFAULT, Located, Value, from_here, read_yaml, told
-from smallenough.errors import InputError
+from smallenough.config import DEFAULT, Located, Value, from_here, read_yaml, validated
+from smallenough.errors import Faults, InputError
 from smallenough.records import ModelInfo, Sampling, SizeClass, replace
 
 LARGE_FROM = 3_000_000_000
@@ -260,20 +260,18 @@ def load(path: Path) -> dict[str, CatalogueEntry]:
     Raises:
         InputError: it can't be read, or something in it is not as it should be; names each place.
     """
-    located = read_yaml(path, tuple)
-    try:
-        found = _entries.validate_python(located.values)
-    except ValidationError as error:
-        raise InputError("\n".join(told(error, located, CatalogueEntry))) from error
+    faults = Faults()
+    located = read_yaml(path, tuple, faults)
+    found, located = validated(located, _entries.validate_python, CatalogueEntry, faults)
     known: dict[str, CatalogueEntry] = {}
-    faults = []
     for number, entry in enumerate(found):
         for name in (entry.name, *entry.aliases):
             if name in known:
-                faults.append(f"{located.origin((number, 'name'))}: {name!r} is named twice; keep one entry of it")
+                said = f"{located.origin((number, 'name'))}: {name!r} is named twice; keep one entry of it"
+                faults.note(InputError(said))
             known[name] = entry
-    if faults:
-        raise InputError("\n".join(faults))
+    if faults.found:
+        raise InputError("\n".join(map(str, faults.found)))
     return known
 
 
