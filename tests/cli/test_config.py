@@ -207,6 +207,37 @@ def test_check_tells_everything_that_is_wrong_at_once_with_lines(
         assert line in said.err
 
 
+def test_every_command_tells_the_faults_of_all_files_flags_and_variables(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "config").mkdir()
+    (elsewhere / "config" / "models.yaml").write_text("- name: fast\n  siez: 7B\n")
+    (elsewhere / "config" / "experiment_config.yaml").write_text(
+        "seed: x\nsandbox: dokcer\nmodels:\n  - nam: a\n    name: fast\n"
+    )
+    told = [
+        "- config/experiment_config.yaml, line 1: seed: should be a valid integer, and is 'x'",
+        "- config/experiment_config.yaml, line 4: models.0.nam: unknown key; did you mean 'name'?",
+        "- config/models.yaml, line 2: 0.siez: unknown key; did you mean 'size'?",
+        "- config/experiment_config.yaml, line 2: unknown sandbox 'dokcer'; known: bubblewrap, subprocess",
+    ]
+    for command in (("config", "check"), ("config", "show"), ("run", "--dry-run"), ("search",)):
+        said = call(capsys, *command)
+        assert (said.code, said.err.splitlines()[1:]) == (2, told), command
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 300)
+    said = call(capsys, "run", "--timeout", "1e300")
+    told[3:3] = [
+        f"- MLFLOW_EXPERIMENT_NAME: String should have at most 250 characters, and is '{'x' * 59}…",
+        "- --timeout: should be less than or equal to 10000000, and is 1e+300",
+    ]
+    assert sorted(said.err.splitlines()[1:]) == sorted(told)
+    (elsewhere / "config" / "experiment_config.yaml").write_text("seed: [1")
+    for command in (("config", "check"), ("config", "show"), ("run",), ("search",)):
+        text = call(capsys, *command).err
+        assert "experiment_config.yaml, line 1, column 9" in text
+        assert told[2] in text
+
+
 @pytest.mark.parametrize(("which", "key"), [("experiment", "suite"), ("models", "$defs")])
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str], which: str, key: str) -> None:
     schema = json.loads(call(capsys, "config", "schema", which).out)

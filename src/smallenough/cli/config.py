@@ -74,7 +74,6 @@ def check(file: Path | None) -> int:
     """
     from smallenough.config import DEFAULT_FILE
     from smallenough.errors import InputError
-    from smallenough.models.catalogue import entries
     from smallenough.sessions.check import check_wanted
     from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
@@ -82,8 +81,6 @@ def check(file: Path | None) -> int:
     if file is None and not DEFAULT_FILE.is_file():
         raise InputError(f"{DEFAULT_FILE} is not there; name a file, or run: smallenough init")
     read = understood({"config": file}, os.environ)
-    if read.faults.catch(entries) is None:
-        read.faults.report()  # which models are meant, can't be told
     want = read.wanted(told_store(read.store()))
     check_wanted(want.wishes, want.settings, read.faults)
     read.faults.report()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,30 +108,37 @@ def load_config(path: Path | None = None, faults: Faults | None = None) -> Confi
     return Config(form, located)
 
 
-def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Value]:
+def in_force(
+    config: Config, flags: Mapping[str, Any], environment: Mapping[str, str], faults: Faults | None = None
+) -> dict[str, Value]:
     """Every setting of the whole experiment, by its key.
 
     Args:
         config: the file.
         flags: what was said on the command line, by parameter; None, or nothing: it was not said.
         environment: the environment's variables.
+        faults: gets what flags and variables say that can't be meant; what holds without it is returned. None: that is
+            raised.
 
     Raises:
-        InputError: a flag or a variable says what can't be meant.
+        InputError: a flag or a variable says what can't be meant; all of them are named.
     """
+    noted = Faults() if faults is None else faults
     sources = {setting.key: setting for setting in SETTINGS}
     found = {}
     for place, value in leaves(config.form, ()):
         key = ".".join(place)
         setting = sources.get(key, Setting(key))
-        said = flags.get(setting.flag)
+        said, text = flags.get(setting.flag), environment.get(setting.variable)
+        given = None
         if said is not None and said != ():
-            found[key] = _checked(key, said, f"--{setting.flag.rstrip('s' if key == 'urls' else '').replace('_', '-')}")
-        elif environment.get(setting.variable):
-            text = environment[setting.variable]
-            found[key] = _checked(key, (text,) if isinstance(value, tuple) else text, setting.variable)
-        else:
-            found[key] = Value(value, config.origin(place) or DEFAULT)
+            given = Value(said, f"--{setting.flag.rstrip('s' if key == 'urls' else '').replace('_', '-')}")
+        elif text:
+            given = Value((text,) if isinstance(value, tuple) else text, setting.variable)
+        held = noted.catch(partial(_checked, key, given)) if given else None
+        found[key] = held or Value(value, config.origin(place) or DEFAULT)
+    if faults is None:
+        noted.report()
     for flag, parts in _OVERRULED.items():
         for part in parts if flags.get(flag) else ():
             if not found[f"suite.{part}"].origin.startswith("--"):
@@ -138,17 +146,17 @@ def in_force(config: Config, flags: Mapping[str, Any], environment: Mapping[str,
     return found
 
 
-def _checked(key: str, value: Any, origin: str) -> Value:
+def _checked(key: str, given: Value) -> Value:
     """A value that does not come from the file, within the bounds of the form."""
-    nested = value
+    nested = given.value
     for part in reversed(key.split(".")):
         nested = {part: nested}
     try:
         ExperimentFile.model_validate(nested)
     except ValidationError as error:
         wrong = (text.removeprefix(f"{key}: ") for text in words(error, ExperimentFile))
-        raise InputError("\n".join(f"{origin}: {text}" for text in wrong)) from error
-    return Value(value, origin)
+        raise InputError("\n".join(f"{given.origin}: {text}" for text in wrong)) from error
+    return given
 
 
 def leaves(part: BaseModel, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -14,7 +14,9 @@ from typing import Any
 
 from smallenough.config import Config, Value, in_force, load_config
 from smallenough.errors import Faults, InputError
+from smallenough.models.catalogue import entries
 from smallenough.records import Json, Limits, Suite
+from smallenough.sessions.check import check_wanted
 from smallenough.sessions.flags import Flags, contradictions
 from smallenough.sessions.places import check_writable, store_of
 from smallenough.sessions.settings import Settings, Wish
@@ -62,6 +64,18 @@ class Understood:
         return self.faults.catch(partial(store_of, self.force)) or Store.local(Path("mlruns").absolute())
 
     def wanted(self, store: Store) -> Wanted:
+        """What it comes to; see `wanted`."""
+        return wanted(self.flags, self.config, self.force, store, self.faults)
+
+
+def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Understood:
+    """Reads the experiment file, and puts flags and environment over it.
+
+    Args:
+        said: flags, by parameter.
+        environment: the environment's variables.
+
+def wanted(self, store: Store) -> Wanted:
         """What it comes to; see `wanted`."""
         return wanted(self.flags, self.config, self.force, store, self.faults)
 
