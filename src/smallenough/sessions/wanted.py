@@ -75,26 +75,22 @@ def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Under
         said: flags, by parameter.
         environment: the environment's variables.
 
-def wanted(self, store: Store) -> Wanted:
-        """What it comes to; see `wanted`."""
-        return wanted(self.flags, self.config, self.force, store, self.faults)
-
-
-def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Understood:
-    """Reads the experiment file, and puts flags and environment over it.
-
-    Args:
-        said: flags, by parameter.
-        environment: the environment's variables.
-
     Raises:
-        InputError: the file can't be read or is not YAML, or a flag or a variable says what can't be meant.
+        InputError: the file can't be read or is not YAML, or something is wrong with the user's own file of models, by
+            which names are understood; with all else that can be seen all the same.
     """
     faults = Faults()
     flags = Flags(**said)
-    config = load_config(flags.config, faults)
-    force = in_force(config, said, environment)
+    config = faults.catch(partial(load_config, flags.config, faults))
+    models = faults.catch(entries)
+    if config is None:
+        faults.report()
+    assert config is not None
+    force = in_force(config, said, environment, faults)
     faults.origins = {key: value.place for key, value in force.items()}
+    if models is None:
+        check_wanted((), _settings(force), faults)
+        faults.report()
     return Understood(flags, config, force, faults)
 
 
