@@ -238,6 +238,26 @@ def test_every_command_tells_the_faults_of_all_files_flags_and_variables(
         assert told[2] in text
 
 
+def test_check_refuses_the_servers_and_providers_that_run_refuses(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "config").mkdir()
+    (elsewhere / "config" / "models.yaml").write_text("- name: fast\n  provider: olama\n")
+    (elsewhere / "config" / "experiment_config.yaml").write_text(
+        "urls:\n  - nonsense://x:99999\nmodels:\n  - name: fast\n  - name: smollm2:135m\n  - name: replay:nowhere#m\n"
+    )
+    for command in (("config", "check"), ("config", "show"), ("run", "--dry-run")):
+        said = call(capsys, *command)
+        assert said.code == 2
+        told = [line for line in said.err.splitlines() if line.startswith("- ")]
+        assert told == [
+            "- config/experiment_config.yaml, line 1: URL 'nonsense://x:99999' is not a server's address; "
+            "write HOST, HOST:PORT or http://HOST:PORT",
+            "- config/models.yaml, line 2: unknown model provider 'olama'; did you mean 'ollama'?",
+            "- config/experiment_config.yaml, line 6: nowhere: can't be read: No such file or directory",
+        ], command
+
+
 @pytest.mark.parametrize(("which", "key"), [("experiment", "suite"), ("models", "$defs")])
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str], which: str, key: str) -> None:
     schema = json.loads(call(capsys, "config", "schema", which).out)

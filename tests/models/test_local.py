@@ -52,7 +52,7 @@ def test_without_the_variable_it_is_ollama_s_default(monkeypatch: pytest.MonkeyP
     "text", ["ftp://example.com", "host:port", "host:99999", "two words", "http://a?b=c", "http://[::1"]
 )
 def test_what_is_no_address_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"--url: .* is not a server's address"):
+    with pytest.raises(InputError, match=r"^URL '.*' is not a server's address"):
         server_url(text)
     monkeypatch.setenv("OLLAMA_HOST", text)
     with pytest.raises(InputError, match=r"OLLAMA_HOST: .* is not a server's address"):

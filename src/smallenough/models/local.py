@@ -32,14 +32,14 @@ def server_url(text: str | None = None) -> str:
     Raises:
         InputError: it has no meaning as an address; says where it came from.
     """
-    place = "--url"
+    place = "URL"
     if text is None:
-        text, place = os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST"
+        text, place = os.environ.get("OLLAMA_HOST", ""), "OLLAMA_HOST:"
     address = text.strip().strip("\"'")
     scheme, separator, rest = address.partition("://")
     if not separator:
         scheme, rest = "http", address
-    mend = f"{place}: {text!r} is not a server's address; write HOST, HOST:PORT or http://HOST:PORT"
+    mend = f"{place} {text!r} is not a server's address; write HOST, HOST:PORT or http://HOST:PORT"
     if scheme not in _DEFAULT_PORTS:
         raise InputError(mend)
     if ":" in rest and "[" not in rest and _is_ip(rest):

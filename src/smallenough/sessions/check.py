@@ -12,8 +12,11 @@ from smallenough.config import ExperimentFile, SamplingPart, words
 from smallenough.errors import Faults, InputError
 from smallenough.metrics.collector import MetricsCollector
 from smallenough.metrics.efficiency import EfficiencyWeights
+from smallenough.models.catalogue import own, own_origin
+from smallenough.models.local import server_url
 from smallenough.options import strategy_options
 from smallenough.records import Sampling
+from smallenough.sessions.named import check_provider, split_model
 from smallenough.sessions.settings import Settings, Wish
 
 
@@ -23,14 +26,25 @@ def check_wanted(wishes: Sequence[Wish], settings: Settings, faults: Faults) -> 
     faults.catch(partial(EfficiencyWeights.of, settings.weights), faults.origins.get("weights", ""))
     faults.catch(partial(MetricsCollector.installed, settings.scorers), faults.origins.get("scorers", ""))
     faults.catch(partial(plugins.load, "sandboxes", settings.sandbox), faults.origins.get("sandbox", ""))
+    for url in settings.urls:
+        faults.catch(partial(server_url, url), faults.origins.get("urls", ""))
     for wish in [wish for wish in wishes if wish.baseline][1:]:
         faults.note(InputError(f"{wish.model}: another arm is the baseline already; mark one of them"), wish.place)
     for wish in wishes:
+        faults.catch(partial(check_provider, split_model(wish.model)[0]), place_of_provider(wish, faults))
         if not wish.strategies:
             faults.note(InputError(f"{wish.model}: no strategy is named; name one, as single"), wish.place)
         faults.catch(partial(_check_sampling, wish.model, wish.sampling), wish.place)
         for number, (strategy, options) in enumerate(wish.strategies):
             faults.catch(partial(strategy_options, strategy, options), wish.place_of_strategy(number))
+
+
+def place_of_provider(wish: Wish, faults: Faults) -> str:
+    """Where to mend who runs a model: the servers, the user's own entry of the model, or where it is named."""
+    if split_model(wish.model)[0] == "ollama":
+        return faults.origins.get("urls", "")
+    entry = own(wish.model)
+    return (own_origin(entry, "provider") if entry else "") or wish.place
 
 
 def _check_sampling(model: str, sampling: Sampling) -> None:

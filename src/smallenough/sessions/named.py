@@ -33,6 +33,19 @@ def split_model(name: str) -> tuple[str, str]:
     return kind, rest
 
 
+def check_provider(provider: str) -> None:
+    """Sees that a provider is known, and the file of recordings that it may name; asks no server.
+
+    Raises:
+        UnknownName: no such provider.
+        InputError: the file is not as it should be.
+    """
+    name, _, detail = provider.partition(":")
+    kind: Any = plugins.load("models", name)
+    if detail:
+        kind.from_file(detail)
+
+
 def make_client(provider: str, urls: Sequence[str] = ()) -> ModelClient:
     """A client of a provider; several URLs, which are Ollama servers', share the work.
 

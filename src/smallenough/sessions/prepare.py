@@ -18,7 +18,7 @@ from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
 from smallenough.records import Arm, ModelInfo, Suite
 from smallenough.sessions.charged import Asked, charged
-from smallenough.sessions.check import check_wanted
+from smallenough.sessions.check import check_wanted, place_of_provider
 from smallenough.sessions.named import (
     further_models,
     load_prompts,
@@ -78,8 +78,8 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
     for wish in wishes:
         provider, _ = split_model(wish.model)
         if provider not in clients:
-            origin = faults.origins.get("urls", "") if provider == "ollama" else wish.place
-            if client := faults.catch(partial(make_client, provider, settings.urls), origin):
+            place = place_of_provider(wish, faults)
+            if client := faults.catch(partial(make_client, provider, settings.urls), place):
                 clients[provider] = client
         found += _look_up(wish, suite, clients.get(provider), faults)
     prices = faults.catch(partial(charged, settings.prices, [model for one in found for model in one.asked]))
