@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from smallenough import journal
+from smallenough.sessions.search import Book
 from smallenough.tasks.basics import BasicsSource
 from smallenough.tasks.select import categories, held_out, select
 from smallenough.tracking.store import Store
@@ -141,6 +143,110 @@ def test_a_flag_for_what_varies_is_refused(search: Any, server: FaultyServer) ->
     done = search("--temperature", 0.5)
     assert (done.code, server.state.requests["/api/chat"]) == (2, 0)
     assert "--temperature and search.space.temperature say the same thing" in done.err
+
+
+HELD, OTHERS = ([task.id for task in part.tasks] for part in held_out(BasicsSource().load(), 0.4))
+
+
+def test_a_task_in_one_s_own_words_has_nothing_to_search_by(search: Any, server: FaultyServer) -> None:
+    done = search("--task", "hi")
+    assert (done.code, server.state.requests["/api/chat"]) == (2, 0)
+    assert "--task has no tests to search by" in done.err
+    assert search("--task", "hi", "--dry-run", command="run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "named", "said"),
+    [
+        ("run", OTHERS[:2], ""),
+        ("run", [HELD[0], OTHERS[0]], f"{HELD[0]}: held out for the search, and no part of a run; name others"),
+        ("run", [OTHERS[0], "fibonaci"], "unknown task 'fibonaci'; did you mean 'fibonacci'"),
+        ("search", [HELD[0], OTHERS[0]], ""),
+        ("search", [HELD[0]], f"{HELD[0]}: held out to try candidates on, so that none is left to compare on"),
+        ("search", OTHERS[:1], f"none of {OTHERS[0]} is held out, to try candidates on; name such a task too, as "),
+        ("search", ["fibonaci"], "unknown task 'fibonaci'; did you mean 'fibonacci'"),
+    ],
+)
+def test_named_tasks_are_told_apart_by_what_they_are_for(
+    search: Any, command: str, named: list[str], said: str
+) -> None:
+    flags = [word for name in named for word in ("--task-type", name)]
+    done = search("--dry-run", "--json", *flags, command=command)
+    assert done.code == (2 if said else 0), done.err
+    assert said in done.err
+    if said:
+        assert "e.yaml, line 4" in done.err or "unknown task" in done.err
+    else:
+        assert json.loads(done.out)["plan"]["task_ids"] == (named if command == "run" else named[:1])
+
+
+def test_what_is_searched_on_is_imported_first(
+    search: Any, capsys: pytest.CaptureFixture[str], fresh_store: Path, tmp_path: Path
+) -> None:
+    task = {
+        "name": "add", "problem": "Write a function func(a, b) that adds.", "category": "sums",
+        "canonical_solution": "def add(a, b):\n    return a + b", "complexity": 1, "object": "function",
+        "tests": json.dumps([{"ctx": "", "assertion": f"assert func({n}, 1) == {n + 1}"} for n in range(4)]),
+    }  # fmt: skip
+    (tmp_path / "e.yaml").write_text(FILE.replace("candidates: 4", "candidates: 1").replace("150", "5000"))
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("".join(json.dumps({**task, "task_id": f"t{number}"}) + "\n" for number in range(5)))
+    flags = ("--import-data", "--jsonl-file", mine, "--suite", "mine", "--no-compare", "--json")
+    listed = ("tasks", "list", "--json", "--store", fresh_store)
+    assert search(*flags, "--dry-run").code == 0
+    assert "mine" not in call(capsys, *listed).out, "a dry run saves nothing"
+    done = search(*flags)
+    assert "suite mine, version 1: 5 tasks" in done.err
+    assert (done.code, "mine" in call(capsys, *listed).out) == (0, True), done.err
+    (session, *_) = sorted((fresh_store / "journal").iterdir())
+    assert journal.read_suite(session).version == 1
+
+
+def test_a_dry_run_counts_what_is_left_and_more_than_an_hour_is_asked_about(
+    search: Any, server: FaultyServer, tmp_path: Path
+) -> None:
+    done = search("--dry-run")
+    assert (done.code, server.state.requests["/api/chat"]) == (0, 0)
+    assert "4 candidates; then 2 arms on 6 other tasks: 28 trials" in done.out
+    assert "no earlier session to estimate the time from" in done.out
+    (tmp_path / "e.yaml").write_text(FILE.replace("candidates: 4", "candidates: 1").replace("150", "5000"))
+    done = search()
+    assert done.code == 0, done.err
+    assert "1 candidate on 4 tasks, held out for the search" in done.err
+    assert "Keep `search:` in that file" in done.out
+    told = json.loads(search("--dry-run", "--json").out)
+    assert (told["candidates"], told["tried"], told["estimate"]["trials"]) == (1, 1, 12)
+    (tmp_path / "e.yaml").write_text(FILE.replace("candidates: 4", "candidates: 1000000"))
+    before = server.state.requests["/api/chat"]
+    done = search()
+    assert (done.code, "give --yes to start it all the same" in done.err) == (2, True), done.err
+    assert "with the options as they are" in done.err
+    assert server.state.requests["/api/chat"] == before
+
+
+def test_search_tells_at_its_end_of_sessions_older_than_they_shall_be_kept(
+    search: Any, fresh_store: Path, tmp_path: Path
+) -> None:
+    text = FILE.replace("candidates: 4", "candidates: 1").replace("150", "5000")
+    (tmp_path / "e.yaml").write_text(text + "tracking: {keep_sessions: 0d}\n")
+    done = search("--no-compare")
+    assert done.code == 0, done.err
+    assert "1 session is older than 0d" in done.err.splitlines()[-1]
+
+
+def test_what_was_tried_is_on_the_disk_before_it_takes_the_place_of_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, synced = Book(tmp_path / "b.jsonl"), []
+    sync = os.fsync
+
+    def seen_by(opened: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{opened}").readlink()), len(book.read())))
+        sync(opened)
+
+    monkeypatch.setattr(os, "fsync", seen_by)
+    book.append({"values": {}})
+    assert synced == [(str(tmp_path / "b.new"), 0), (str(tmp_path), 1)]
 
 
 @pytest.mark.parametrize(

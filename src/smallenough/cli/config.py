@@ -81,7 +81,7 @@ def check(file: Path | None) -> int:
     if file is None and not DEFAULT_FILE.is_file():
         raise InputError(f"{DEFAULT_FILE} is not there; name a file, or run: smallenough init")
     read = understood({"config": file}, os.environ)
-    want = read.wanted(told_store(read.store()))
+    want = read.wanted(told_store(read.store()), search=read.config.form.search is not None)
     check_wanted(want.wishes, want.settings, read.faults)
     read.faults.report()
     assert want.suite is not None

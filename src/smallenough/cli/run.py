@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from smallenough.cli.beginning import ask_first, dry_run_option, expected, save, told, yes_option
 from smallenough.cli.common import counted, json_option, print_json, remind, told_store
 from smallenough.cli.run_options import run_options
 
 if TYPE_CHECKING:
-    from smallenough.records import Suite
-    from smallenough.sessions.estimate import Estimate
     from smallenough.sessions.prepare import Prepared
     from smallenough.sessions.wanted import Wanted
     from smallenough.tracking.store import Store
 
-_LONG = 3600.0
-"""Seconds after which `run` asks first."""
-
 
 @click.command("run", short_help="Run models on tasks, and compare them.")
 @run_options
-@click.option(
-    "--dry-run", is_flag=True, help="Check everything, count trials and inferences, estimate the time; ask no model."
-)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before more than an hour.")
+@dry_run_option
+@yes_option
 @json_option
 def command(
     *,
@@ -55,6 +48,7 @@ def command(
     Everything is checked before the first model is asked. Ctrl-C once finishes what is in flight, twice stops at
     once; `smallenough resume SESSION` goes on either way.
     """
+    from smallenough.sessions.estimate import estimate
     from smallenough.sessions.prepare import prepare
     from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood
@@ -74,10 +68,10 @@ def command(
             _show_dry_run(prepared, found, as_json=as_json)
             return 0
         if not yes:
-            _ask_first(prepared, found)
+            ask_first(estimate(prepared.plan, found.journals))
         if want.imported:
-            saved = _save(want.imported, found)
-            click.echo(_told(saved), err=True)
+            saved = save(want.imported, found)
+            click.echo(told(saved), err=True)
             prepared = replace(prepared, suite=replace(prepared.suite, version=saved.version))
         code = _carry_out(prepared, found, as_json=as_json, answers=flags.task is not None)
         if not as_json:
@@ -90,23 +84,12 @@ def command(
 
 def _import_alone(want: Wanted, store: Store, *, dry_run: bool, as_json: bool) -> None:
     assert want.imported is not None
-    suite = want.imported if dry_run else _save(want.imported, store)
+    suite = want.imported if dry_run else save(want.imported, store)
     if as_json:
         values = {"suite": suite.name, "version": suite.version, "digest": suite.digest, "tasks": len(suite.tasks)}
         print_json({**values, "imported": not dry_run})
     else:
-        click.echo(f"{_told(suite)}; everything is in order, and nothing was imported" if dry_run else _told(suite))
-
-
-def _save(suite: Suite, store: Store) -> Suite:
-    from smallenough.tracking.suites import save_suite
-
-    return save_suite(store, suite, merge=False)
-
-
-def _told(suite: Suite) -> str:
-    version = f", version {suite.version}" if suite.version else ""
-    return f"suite {suite.name}{version}: {counted(len(suite.tasks), 'task')}, digest {suite.digest}"
+        click.echo(f"{told(suite)}; everything is in order, and nothing was imported" if dry_run else told(suite))
 
 
 # ---------------------------------------------------------------------------------------------- before it begins
@@ -128,33 +111,8 @@ def _show_dry_run(prepared: Prepared, store: Store, *, as_json: bool) -> None:
     else:
         inferences = f"{found.least} {'or more' if found.most is None else f'to {found.most}'} inferences"
     click.echo(f"{counted(plan.trials, 'trial')}, {inferences}")
-    click.echo(_expected(found) or "no earlier session to estimate the time from")
+    click.echo(expected(found) or "no earlier session to estimate the time from")
     click.echo("everything is in order; nothing was asked")
-
-
-def _expected(found: Estimate) -> str:
-    """What a plan takes by earlier sessions; empty: they don't tell."""
-    from smallenough.wording import duration, energy, money
-
-    if found.seconds is None:
-        return ""
-    told = [duration(found.seconds)]
-    told += [energy(found.joules)] if found.joules is not None else []
-    told += [money(found.money, found.currency)] if found.money is not None else []
-    return f"about {', '.join(told)}, by {found.basis}"
-
-
-def _ask_first(prepared: Prepared, store: Store) -> None:
-    from smallenough.errors import InputError
-    from smallenough.sessions.estimate import estimate
-
-    found = estimate(prepared.plan, store.journals)
-    if found.seconds is None or found.seconds <= _LONG:
-        return
-    text = f"this will take {_expected(found)}"
-    if not sys.stdin.isatty():
-        raise InputError(f"{text}; give --yes to start it all the same")
-    click.confirm(f"{text}. Start?", abort=True, err=True)
 
 
 # ------------------------------------------------------------------------------------------------- carrying out

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smallenough.cli.common import counted, json_option, print_json, told_store
+from smallenough.cli.beginning import ask_first, dry_run_option, expected, save, told, yes_option
+from smallenough.cli.common import counted, json_option, print_json, remind, told_store
 from smallenough.cli.progress import SessionProgress
 from smallenough.cli.run_options import run_options
 from smallenough.cli.tables import print_table
 
 if TYPE_CHECKING:
     from smallenough.records import Suite
-    from smallenough.sessions.search import Candidate, Search
+    from smallenough.sessions.search import Candidate, Outlook, Search
+    from smallenough.sessions.wanted import Understood
+    from smallenough.tracking.store import Store
 
 _SHOWN = 10
 
@@ -26,8 +29,10 @@ _SHOWN = 10
 @click.command("search", short_help="Search for a model's best options within a limit on cost, then compare them.")
 @run_options
 @click.option("--no-compare", is_flag=True, help="Do not compare what was found with the options as they were.")
+@dry_run_option
+@yes_option
 @json_option
-def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
+def command(*, no_compare: bool, dry_run: bool, yes: bool, as_json: bool, **said: Any) -> int:
     """Search for the options with which one model solves most, within a limit on what a trial costs.
 
     An experiment file says what may vary. Candidates are drawn by Optuna, and tried on tasks that are held out for it;
@@ -45,33 +50,80 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     \b
       smallenough search --config experiments/search_branching.yaml
     """
-    from smallenough.errors import InputError
-    from smallenough.sessions.check import check_wanted
-    from smallenough.sessions.search import Search, best, searched
     from smallenough.sessions.unused import unused
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
-    store, faults = told_store(read.store()), read.faults
-    want = read.wanted(store)
-    check_wanted(want.wishes, want.settings, faults)
-    part = read.config.form.search
-    wish = faults.catch(lambda: searched(want.wishes, part), read.config.origin(("search",)))
-    for name in ("temperature", "max_tokens"):
-        if part and said[name] is not None and name in part.space:
-            option = f"--{name.replace('_', '-')}"
-            faults.note(InputError(f"{option} and search.space.{name} say the same thing; leave one of them out"))
-    faults.report()
-    assert wish is not None
-    assert part is not None
-    assert want.suite is not None
-    assert want.validation is not None
+    store = told_store(read.store())
+    search, imported = read_search(read, store)
+    if no_compare:
+        search = replace(search, compared=None)
     for line in unused(read.config):
         _say(f"note: {line}")
-    search = Search(wish, part, want.validation, want.settings, store)
-    tasks = counted(len(want.validation.tasks), "task")
-    _say(f"{counted(part.candidates, 'candidate')} on {tasks} that are held out for it")
+    outlook = search.outlook()
+    if dry_run:
+        _show_dry_run(search, outlook, as_json=as_json)
+        return 0
+    if not yes:
+        ask_first(outlook.estimate)
+    if imported:
+        saved = save(imported, store)
+        _say(told(saved))
+        search = search.of_version(saved.version)
+    code = _carry_out(search, as_json=as_json)
+    if not as_json:
+        remind(store, read.force["tracking.keep_sessions"].value)
+    return code
+
+
+def read_search(read: Understood, store: Store) -> tuple[Search, Suite | None]:
+    """The search that was asked for, and the suite that shall be imported before it.
+
+    Raises:
+        InputError: something that was said is wrong; all faults at once.
+    """
+    from smallenough.errors import InputError
+    from smallenough.sessions.check import check_wanted
+    from smallenough.sessions.flags import option
+    from smallenough.sessions.search import Search, searched
+
+    faults, part = read.faults, read.config.form.search
+    want = read.wanted(store, search=True)
+    check_wanted(want.wishes, want.settings, faults)
+    wish = faults.catch(lambda: searched(want.wishes, part), read.config.origin(("search",)))
+    for name in ("temperature", "max_tokens"):
+        if part and getattr(read.flags, name) is not None and name in part.space:
+            said = f"{option(name)} and search.space.{name} say the same thing; leave one of them out"
+            faults.note(InputError(said))
+    faults.report()
+    if wish is None or part is None or want.validation is None or want.suite is None:
+        raise InputError("a search needs tasks of a suite, some to try candidates on and others to compare on")
+    return Search(wish, part, want.validation, want.settings, store, want.suite), want.imported
+
+
+def _show_dry_run(search: Search, outlook: Outlook, *, as_json: bool) -> None:
+    found, part = outlook.estimate, search.part
+    if as_json:
+        print_json({"plan": outlook.plan, "candidates": part.candidates, "tried": outlook.tried, "estimate": found})
+        return
+    (arm,) = outlook.plan.arms
+    click.echo(f"suite {search.suite.name}: {counted(len(search.suite.tasks), 'task')} to try candidates on")
+    click.echo(f"  {arm.name}, where {', '.join(part.space)} may vary")
+    before = f", {outlook.tried} of them tried already" if outlook.tried else ""
+    compared = search.compared
+    then = f"; then 2 arms on {counted(len(compared.tasks), 'other task')}" if compared else ""
+    click.echo(f"{counted(part.candidates, 'candidate')}{before}{then}: {counted(found.trials, 'trial')}")
+    click.echo(expected(found) or "no earlier session to estimate the time from")
+    click.echo("everything is in order; nothing was asked")
+
+
+def _carry_out(search: Search, *, as_json: bool) -> int:
+    from smallenough.sessions.search import best
+
+    part = search.part
     found: list[Candidate] = []
+    tasks = counted(len(search.suite.tasks), "task")
+    _say(f"{counted(part.candidates, 'candidate')} on {tasks}, held out for the search")
     for one in search.run(lambda plan: SessionProgress(plan, quiet=as_json), _say):
         found.append(one)
         if not as_json:
@@ -80,11 +132,11 @@ def command(*, no_compare: bool, as_json: bool, **said: Any) -> int:
     shown: dict[str, Any] = {"best": first, "candidates": found, "arm": _arm(search, first)}
     if not as_json:
         _show(found, first, part.cost, shown["arm"])
-    if no_compare:
-        if as_json:
-            print_json(shown)
-        return 0
-    return _compare(search, first, want.suite, shown, as_json=as_json)
+    if search.compared:
+        return _compare(search, first, search.compared, shown, as_json=as_json)
+    if as_json:
+        print_json(shown)
+    return 0
 
 
 def _compare(search: Search, first: Candidate, suite: Suite, shown: dict[str, Any], *, as_json: bool) -> int:
@@ -116,6 +168,7 @@ def _show(found: list[Candidate], first: Candidate, cost: str, arm: str) -> None
     ]
     print_table(("candidate", "options", "solved", cost, "limit"), rows, right=("candidate", "solved", cost))
     click.echo(f"\nthe best is candidate {first.number}; in an experiment file:\n\narms:\n  - {arm}\n")
+    click.echo("Keep `search:` in that file: without it a run also has the tasks by which this arm was chosen.\n")
 
 
 def _arm(search: Search, first: Candidate) -> str:

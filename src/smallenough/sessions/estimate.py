@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smallenough.analysis.money import Prices
@@ -65,4 +66,24 @@ def estimate(plan: Plan, journals: Path) -> Estimate:
         whole([one.money(prices) for one in known]) if prices else None,
         prices.currency if prices else "",
         "what a trial took in earlier sessions on this suite" if complete else "",
+    )
+
+
+def together(first: Estimate, *others: Estimate) -> Estimate:
+    """What plans with the same arms and prices come to, one after another."""
+    every = (first, *others)
+
+    def whole(values: Sequence[float | None]) -> float | None:
+        return None if None in values else total(values)
+
+    mosts = [one.most for one in every]
+    return replace(
+        first,
+        trials=sum(one.trials for one in every),
+        least=sum(one.least for one in every),
+        most=None if None in mosts else sum(most for most in mosts if most is not None),
+        inferences=whole([one.inferences for one in every]),
+        seconds=whole([one.seconds for one in every]),
+        joules=whole([one.joules for one in every]),
+        money=whole([one.money for one in every]),
     )

@@ -24,9 +24,11 @@ from smallenough.errors import InputError, Interrupted, JournalError, MissingPac
 from smallenough.events import Event, Plan
 from smallenough.records import Json, Suite, digest, replace
 from smallenough.sessions import experiment
+from smallenough.sessions.estimate import Estimate, estimate, together
 from smallenough.sessions.experiment import SessionResult
 from smallenough.sessions.prepare import Prepared, prepare
 from smallenough.sessions.settings import Settings, Wish
+from smallenough.sessions.upkeep import on_disk
 from smallenough.sessions.wishes import point
 from smallenough.tracking import reader
 from smallenough.tracking.search_run import SearchRun
@@ -50,6 +52,18 @@ class Candidate:
     within: bool
     """Whether that keeps the limit."""
     session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a search comes to, before it begins."""
+
+    plan: Plan
+    """Of a candidate that has the options as they are."""
+    tried: int
+    """Candidates that need not be tried again."""
+    estimate: Estimate
+    """Of the other candidates and of the comparison, as if each had the options as they are."""
 
 
 class Watching(Protocol):
@@ -76,6 +90,7 @@ class Search:
         suite: the tasks that candidates are tried on.
         settings: how to run.
         store: where to track.
+        compared: the tasks on which the best is compared with the options as they were.
     """
 
     wish: Wish
@@ -83,6 +98,33 @@ class Search:
     suite: Suite
     settings: Settings
     store: Store
+    compared: Suite | None = None
+
+    def outlook(self) -> Outlook:
+        """What is left of the search, and of the comparison after it. Nothing is written.
+
+        Raises:
+            MissingPackage: optuna is not installed.
+            InputError: the model can't be run.
+            InfrastructureError: no server answers, or the sandbox does not work here.
+        """
+        _optuna()
+        with closing(prepare(self.suite, [self.wish], self.settings)) as prepared:
+            plan, path = prepared.plan, self._path(self._identity(prepared))
+        tried = min(len(Book(path).read()), self.part.candidates)
+        left = [replace(plan, repeats=plan.repeats * (self.part.candidates - tried))]
+        if self.compared:
+            ids = tuple(task.id for task in self.compared.tasks)
+            left.append(replace(plan, task_ids=ids, repeats=plan.repeats * 2))
+        found = together(*(estimate(one, self.store.journals) for one in left))
+        return Outlook(
+            plan, tried, replace(found, basis=found.basis and f"{found.basis}, with the options as they are")
+        )
+
+    def of_version(self, version: int | None) -> Search:
+        """The same on the tasks as they were imported."""
+        compared = self.compared and replace(self.compared, version=version)
+        return replace(self, suite=replace(self.suite, version=version), compared=compared)
 
     def candidate(self, values: Mapping[str, Json]) -> Wish:
         """The wish with these values for what varies."""
@@ -102,7 +144,7 @@ class Search:
         _optuna()
         with closing(prepare(self.suite, [self.wish], self.settings)) as prepared:
             identity = self._identity(prepared)
-        with _kept_in(self.store.folder / "search" / f"{identity}.jsonl") as book:
+        with _kept_in(self._path(identity)) as book:
             candidates = [self._judged(number, **one) for number, one in enumerate(book.read(), 1)]
             candidates = candidates[: self.part.candidates]
             run = self._tracked(identity, say)
@@ -117,6 +159,10 @@ class Search:
                 candidates.append(self._judged(len(candidates) + 1, **found))
                 self._track(run, candidates, say)
                 yield candidates[-1]
+
+    def _path(self, identity: str) -> Path:
+        """Where it is kept what was tried."""
+        return self.store.folder / "search" / f"{identity}.jsonl"
 
     def _identity(self, prepared: Prepared) -> str:
         """The same for all that decides what candidates come to, so that only such a search is gone on with."""
@@ -232,7 +278,7 @@ def searched(wishes: Sequence[Wish], part: SearchPart | None) -> Wish:
     return wishes[0]
 
 
-class _Book:
+class Book:
     """What was tried, a line of JSON each; a last line that was torn is put right by the next one."""
 
     def __init__(self, path: Path) -> None:
@@ -251,7 +297,9 @@ class _Book:
         with _again():
             try:
                 fresh.write_bytes(whole)
+                on_disk(fresh)
                 fresh.replace(self._path)
+                on_disk(self._path.parent)
             except OSError as error:
                 raise JournalError(f"{self._path}: {error.strerror or error}") from error
             finally:
@@ -271,7 +319,7 @@ def _again() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _kept_in(path: Path) -> Iterator[_Book]:
+def _kept_in(path: Path) -> Iterator[Book]:
     """What was tried; nobody else goes on with it meanwhile."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -285,7 +333,7 @@ def _kept_in(path: Path) -> Iterator[_Book]:
         with _again():
             raise JournalError(f"{error.filename or path}: {error.strerror or error}") from error
     try:
-        yield _Book(path)
+        yield Book(path)
     finally:
         lock.release()
 

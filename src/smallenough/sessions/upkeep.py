@@ -135,9 +135,9 @@ def archive(store: Store, session: SessionSummary) -> Path:
         try:
             with partly.open("wb") as whole, tarfile.open(fileobj=whole, mode="w:gz") as file:
                 file.add(session.folder, session.session)
-            _on_disk(partly)
+            on_disk(partly)
             partly.replace(target)
-            _on_disk(target.parent)
+            on_disk(target.parent)
         finally:
             partly.unlink(missing_ok=True)
         shutil.rmtree(session.folder)
@@ -168,9 +168,9 @@ def restore(store: Store, name: str) -> Path:
             with tarfile.open(source) as file:
                 file.extractall(staging, **_CAREFUL)
             for path in [*staging.rglob("*"), staging]:
-                _on_disk(path)
+                on_disk(path)
             (staging / name).rename(folder)
-            _on_disk(folder.parent)
+            on_disk(folder.parent)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         source.unlink()
@@ -206,7 +206,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _on_disk(path: Path) -> None:
+def on_disk(path: Path) -> None:
     """Returns when what was written to a file, or into a folder, is on the disk, so that the other copy can go."""
     opened = os.open(path, os.O_RDONLY)
     try:

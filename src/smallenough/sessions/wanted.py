@@ -15,7 +15,7 @@ from typing import Any
 from smallenough.config import Config, Value, in_force, load_config
 from smallenough.errors import Faults, InputError
 from smallenough.models.catalogue import entries
-from smallenough.records import Json, Limits, Suite
+from smallenough.records import Json, Limits, Suite, replace
 from smallenough.sessions.check import check_wanted
 from smallenough.sessions.flags import Flags, contradictions
 from smallenough.sessions.places import check_writable, store_of
@@ -36,7 +36,7 @@ class Wanted:
     wishes: tuple[Wish, ...]
     settings: Settings
     validation: Suite | None = None
-    """The tasks that a search tries candidates on, which `suite` has none of; None: the file describes no search."""
+    """The tasks that a search tries candidates on, which `suite` has none of; None: no search is wanted."""
     imported: Suite | None = None
     """The whole suite that shall be saved; None: none shall be, or something is wrong with it."""
 
@@ -63,9 +63,9 @@ class Understood:
         """Where results shall go; where what was said of it is wrong, the local store, for looking at the rest."""
         return self.faults.catch(partial(store_of, self.force)) or Store.local(Path("mlruns").absolute())
 
-    def wanted(self, store: Store) -> Wanted:
+    def wanted(self, store: Store, *, search: bool = False) -> Wanted:
         """What it comes to; see `wanted`."""
-        return wanted(self.flags, self.config, self.force, store, self.faults)
+        return wanted(self.flags, self.config, self.force, store, self.faults, search=search)
 
 
 def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Understood:
@@ -94,7 +94,9 @@ def understood(said: Mapping[str, Any], environment: Mapping[str, str]) -> Under
     return Understood(flags, config, force, faults)
 
 
-def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults) -> Wanted:
+def wanted(
+    flags: Flags, config: Config, force: Mapping[str, Value], store: Store, faults: Faults, *, search: bool = False
+) -> Wanted:
     """What flags, environment and experiment file come to. Nothing is written.
 
     Args:
@@ -103,6 +105,7 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
         force: the settings in force, by key.
         store: where suites are looked for, and results shall go.
         faults: gets what is wrong with flags, strategies, suite, choice of tasks, or the store's folder.
+        search: whether the search that the file describes shall be carried out, which needs tasks of its own.
     """
     settings = _settings(force)
     wishes = tuple(make_wishes(flags, config, faults))
@@ -116,15 +119,15 @@ def wanted(flags: Flags, config: Config, force: Mapping[str, Value], store: Stor
         opened = faults.catch(partial(_opened, flags, force, store), place)
     imported = opened if flags.import_data else None
     validation = None
-    if config.form.search and flags.task is None:
+    if flags.task is not None:
+        if search:
+            faults.note(InputError("--task has no tests to search by; leave it out, or choose tasks by --task-type"))
+    elif config.form.search:
         _check_space(config, wishes, faults)
-        share, place = config.form.search.validation, config.origin(("search",))
-        parts = faults.catch(partial(held_out, opened, share), place) if opened else None
-        validation, opened = parts or (None, None)
-        validation = _selected(validation, flags, force, faults, share) if validation else None
-        opened = _selected(opened, flags, force, faults, 1 - share) if opened else None
-    elif opened:
-        opened = _selected(opened, flags, force, faults)
+        validation, opened = _parts(opened, flags, config, force, faults, search) if opened else (None, None)
+    else:
+        opened = opened and _named(opened, flags, force, faults)
+        opened = opened and _limited(opened, flags, force, faults)
     return Wanted(opened, wishes, settings, validation, imported)
 
 
@@ -184,12 +187,8 @@ def _to_import(flags: Flags, sandbox: str, store: Store) -> Suite:
     return merged_with_newest(store, suite) if flags.no_clear else suite
 
 
-def _selected(
-    suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Faults, share: float = 1.0
-) -> Suite | None:
-    """The tasks that are wanted; of a limit on them, a share."""
-    if flags.task is not None:
-        return suite
+def _named(suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Faults) -> Suite | None:
+    """The tasks of the wanted ids and categories; all, where none are said."""
     categories = force["suite.categories"]
     named = [name for text in categories.value for name in text.split(",") if name]
     before = len(faults.found)
@@ -199,10 +198,55 @@ def _selected(
         faults.catch(partial(select, suite, categories=[name]), categories.place)
     if len(faults.found) > before:
         return None
+    chosen = partial(select, suite, ids=flags.task_type, categories=named)
+    return faults.catch(chosen, _place_of_suite(force, "categories", "source"))
+
+
+def _limited(
+    suite: Suite, flags: Flags, force: Mapping[str, Value], faults: Faults, share: float = 1.0
+) -> Suite | None:
+    """No more tasks than are wanted; of a limit on them, a share."""
     limit = force["suite.limit"].value
     limit = limit and max(1, round(share * limit))
-    chosen = partial(select, suite, ids=flags.task_type, categories=named, limit=limit, quick=flags.quick_test)
-    return faults.catch(chosen, _place_of_suite(force, "categories", "limit", "source"))
+    chosen = partial(select, suite, limit=limit, quick=flags.quick_test)
+    return faults.catch(chosen, _place_of_suite(force, "limit", "source"))
+
+
+def _parts(
+    suite: Suite, flags: Flags, config: Config, force: Mapping[str, Value], faults: Faults, search: bool
+) -> tuple[Suite | None, Suite | None]:
+    """The wanted tasks that candidates are tried on (None unless there is a search), and those of all else."""
+    part = config.form.search
+    assert part is not None
+    named = _named(suite, flags, force, faults)
+    held = faults.catch(partial(held_out, suite, part.validation), config.origin(("search",)))
+    if named is None or held is None:
+        return None, None
+    known = [task.id for task in held[0].tasks]
+    tried, others = (
+        replace(suite, tasks=tuple(task for task in named.tasks if (task.id in known) is inside))
+        for inside in (True, False)
+    )
+    if search and not tried.tasks:
+        said = f"none of {_ids(named)} is held out, to try candidates on; name such a task too, as {_ids(held[0])}"
+    elif search and not others.tasks:
+        said = f"{_ids(tried)}: held out to try candidates on, so that none is left to compare on; name others too"
+    elif not others.tasks or (flags.task_type and tried.tasks and not search):
+        said = f"{_ids(tried)}: held out for the search, and no part of a run; name others"
+    else:
+        validation = _limited(tried, flags, force, faults, part.validation) if search else None
+        return validation, _limited(others, flags, force, faults, 1 - part.validation)
+    faults.note(InputError(said), config.origin(("search",)))
+    return None, None
+
+
+def _ids(suite: Suite) -> str:
+    """The tasks, or the first few of them."""
+    more = ", …" if len(suite.tasks) > _SHOWN else ""
+    return ", ".join(task.id for task in suite.tasks[:_SHOWN]) + more
+
+
+_SHOWN = 5
 
 
 def _place_of_suite(force: Mapping[str, Value], *names: str) -> str:
