@@ -285,6 +285,11 @@ class Book:
         self._path = path
 
     def read(self) -> list[dict[str, Any]]:
+        """What was tried, in its order.
+
+        Raises:
+            JournalError: the file can't be read.
+        """
         try:
             lines = self._path.read_bytes().split(b"\n") if self._path.exists() else []
             return [json.loads(line) for line in lines[:-1]]
@@ -292,6 +297,11 @@ class Book:
             raise JournalError(f"{self._path}: {error}; remove it, and what was tried is tried again") from error
 
     def append(self, one: Mapping[str, Any]) -> None:
+        """Adds what was tried last; it is on the disk then.
+
+        Raises:
+            JournalError: the folder can't be written.
+        """
         whole = b"".join(json.dumps(line).encode() + b"\n" for line in [*self.read(), one])
         fresh = self._path.with_suffix(".new")
         with _again():
