@@ -12,7 +12,9 @@ import pytest
 from smallenough import ExperimentRunner, plugins
 from smallenough.metrics.efficiency import EfficiencyWeights
 from tests.cli.calling import call
-from tests.servers.faulty import FaultyServer, Model
+from tests.servers.faulty import Answer, FaultyServer, Model
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -256,6 +258,36 @@ def test_check_refuses_the_servers_and_providers_that_run_refuses(
             "- config/models.yaml, line 2: unknown model provider 'olama'; did you mean 'ollama'?",
             "- config/experiment_config.yaml, line 6: nowhere: can't be read: No such file or directory",
         ], command
+
+
+DOCUMENTED = next(
+    text for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "settings.md").read_text("utf-8"), re.DOTALL)
+)
+REPEATED = """\
+models:
+  - name: mistral
+    strategies: [single, "best_of_n:n=4", best_of_n, "single:shots=0"]
+  - name: fast
+  - name: smollm2:135m
+    temperature: 0.1
+  - name: smollm2:135m
+"""
+
+
+@pytest.mark.parametrize(("text", "count"), [(DOCUMENTED, 7), (REPEATED, 6)])
+def test_check_show_and_a_plan_count_the_same_arms(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], text: str, count: int
+) -> None:
+    (elsewhere / "config").mkdir()
+    (elsewhere / "config" / "experiment_config.yaml").write_text(text)
+    (elsewhere / "config" / "models.yaml").write_text("- name: fast\n  reference: smollm2:135m\n")
+    held = {"smollm2:135m": Model(), "mistral:latest": Model(parameters=7 * 10**9)}
+    with FaultyServer(lambda _body: Answer(""), models=held) as server:
+        said = call(capsys, "run", "--dry-run", "--json", "--task-type", "prime", "--url", server.url)
+        planned = len(json.loads(said.out)["plan"]["arms"])
+    assert planned == count
+    assert len(shown(capsys)[1]) == count
+    assert f"in order; {count} arms on" in call(capsys, "config", "check").out
 
 
 @pytest.mark.parametrize(("which", "key"), [("experiment", "suite"), ("models", "$defs")])

@@ -75,6 +75,7 @@ def check(file: Path | None) -> int:
     from smallenough.config import DEFAULT_FILE
     from smallenough.errors import InputError
     from smallenough.sessions.check import check_wanted
+    from smallenough.sessions.shown import arms_in_force
     from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
 
@@ -87,8 +88,8 @@ def check(file: Path | None) -> int:
     assert want.suite is not None
     for line in (*unused(read.config), *unused_variables(os.environ)):
         click.echo(f"note: {line}", err=True)
-    arms = sum(len(wish.strategies) for wish in want.wishes)
-    click.echo(f"{file or DEFAULT_FILE}: in order; {counted(arms, 'arm')} on {counted(len(want.suite.tasks), 'task')}")
+    arms, tasks = arms_in_force(want.wishes), want.suite.tasks
+    click.echo(f"{file or DEFAULT_FILE}: in order; {counted(len(arms), 'arm')} on {counted(len(tasks), 'task')}")
     return 0
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from smallenough import plugins
 from smallenough.config import DEFAULT, Config, Value, from_here, leaves
 from smallenough.metrics.efficiency import EfficiencyWeights
-from smallenough.models.catalogue import defaults_of
+from smallenough.models.catalogue import defaults_of, own
 from smallenough.models.local import server_url
 from smallenough.options import strategy_options
+from smallenough.records import Json
 from smallenough.sessions.flags import Flags, option
 from smallenough.sessions.named import split_model
 from smallenough.sessions.places import store_of
@@ -107,8 +108,9 @@ def arms_in_force(wishes: Iterable[Wish]) -> list[ShownArm]:
     for wish in wishes:
         for number in range(len(wish.strategies)):
             arm = _arm(wish, number)
-            before = found.setdefault(_identity(arm), arm)
-            found[_identity(arm)] = replace(before, baseline=before.baseline or arm.baseline)
+            identity = _identity(arm, wish.strategies[number][1])
+            before = found.setdefault(identity, arm)
+            found[identity] = replace(before, baseline=before.baseline or arm.baseline)
     return list(found.values())
 
 
@@ -128,6 +130,9 @@ def _arm(wish: Wish, number: int) -> ShownArm:
     )
 
 
-def _identity(arm: ShownArm) -> str:
-    values = {key: one.value for key, one in {**arm.sampling, **arm.options}.items()}
-    return repr((arm.model.value, arm.strategy.value, values))
+def _identity(arm: ShownArm, given: Mapping[str, Json]) -> str:
+    """What a plan tells arms apart by: the options that were given, since it calls an arm by these."""
+    entry = own(arm.model.value)
+    called = entry.name if entry else split_model(arm.model.value)
+    sampling = sorted((key, str(one.value)) for key, one in arm.sampling.items())
+    return repr((called, arm.strategy.value, sampling, sorted(map(str, given.items()))))
