@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.evidence import Against, CostDifference
@@ -32,8 +31,6 @@ from smallenough.analysis.statistics import (
     wilcoxon,
 )
 from smallenough.analysis.statistics.resampling import cluster_totals
-
-_KEY = ["suite", "task", "repeat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +96,21 @@ def _table(frames: Frames, baseline: str, cells: Sequence[tuple[str, str]]) -> t
 
     NaN stands on both sides where one of them was not measured, or ended in an infrastructure failure.
     """
-    usable = frames.trials[~frames.trials["failed"]]
-    by_measure = {
-        column: usable.pivot(index=_KEY, columns="label", values=column) for column in {column for _, column in cells}
-    }
-    index = next(iter(by_measure.values())).index if by_measure else pd.MultiIndex.from_arrays([[], [], []])
+    trials = frames.trials[~frames.trials["failed"]]
+    number, first = np.unique(trials["asked"].to_numpy(dtype=np.int64), return_index=True)
+    place = np.searchsorted(number, trials["asked"].to_numpy(dtype=np.int64))
+    labels = trials["label"].to_numpy(dtype=object)
+    rows = {label: np.flatnonzero(labels == label) for label in frames.labels}
 
     def values(label: str, column: str) -> Floats:
-        found = by_measure[column]
-        return found[label].to_numpy(dtype=np.float64) if label in found.columns else np.full(len(index), np.nan)
+        found = np.full(len(number), np.nan)
+        found[place[rows[label]]] = trials[column].to_numpy(dtype=np.float64)[rows[label]]
+        return found
 
     left = np.column_stack([values(label, column) for label, column in cells])
     right = np.column_stack([values(baseline, column) for _, column in cells])
     gap = np.isnan(left) | np.isnan(right)
-    tasks = np.asarray(index.to_frame(index=False).groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64)
+    tasks = trials["task_number"].to_numpy(dtype=np.int64)[first]
     return np.where(gap, np.nan, left), np.where(gap, np.nan, right), tasks
 
 

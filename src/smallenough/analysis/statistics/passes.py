@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallenough.analysis.statistics.resampling import RESAMPLES, mean_intervals
-from smallenough.analysis.statistics.values import Indices, Interval, check_share
+from smallenough.analysis.statistics.values import Floats, Indices, Interval, check_share
 from smallenough.errors import InputError
 
 
@@ -53,7 +53,7 @@ def pass_hat_k(answers: int, right: int, k: int) -> float:
     return float(np.prod((right - drawn) / (answers - drawn))) if right >= k else 0.0
 
 
-def mean_pass_at_k(
+def pass_rates(
     answers: Sequence[int] | Indices,
     right: Sequence[int] | Indices,
     ks: Sequence[int],
@@ -61,8 +61,8 @@ def mean_pass_at_k(
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[PassRate, ...]:
-    """The mean of `pass_at_k` over tasks, for every k of `ks` from the same resamples of the tasks.
+) -> tuple[tuple[PassRate, ...], tuple[PassRate, ...]]:
+    """The means of `pass_at_k` and of `pass_hat_k` over tasks, for every k of `ks`, from the same resamples of tasks.
 
     Args:
         answers: how many each task has.
@@ -73,61 +73,43 @@ def mean_pass_at_k(
         seed: of the resampling.
 
     Returns:
-        The means with their intervals; without those for which no task has k answers.
+        pass@k and pass^k; without those for which no task has k answers.
 
     Raises:
         InputError: lengths differ, a count is impossible, or a k, `confidence` or `resamples` is out of range.
     """
-    return _means(pass_at_k, answers, right, ks, confidence=confidence, resamples=resamples, seed=seed)
-
-
-def mean_pass_hat_k(
-    answers: Sequence[int] | Indices,
-    right: Sequence[int] | Indices,
-    ks: Sequence[int],
-    *,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> tuple[PassRate, ...]:
-    """The mean of `pass_hat_k` over tasks, as `mean_pass_at_k`."""
-    return _means(pass_hat_k, answers, right, ks, confidence=confidence, resamples=resamples, seed=seed)
-
-
-def _means(
-    estimator: Callable[[int, int, int], float],
-    answers: Sequence[int] | Indices,
-    right: Sequence[int] | Indices,
-    ks: Sequence[int],
-    *,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> tuple[PassRate, ...]:
-    """The means of an estimator, each over the tasks that have k answers."""
     check_share("confidence", confidence)
     if len(answers) != len(right):
         raise InputError(f"each task has its answers and its right ones, not {len(answers)} and {len(right)}")
     if any(k < 1 for k in ks):
         raise InputError(f"k must be at least 1, not {min(ks)}")
     counts = [(int(all_), int(good)) for all_, good in zip(answers, right, strict=True)]
-    known: dict[tuple[int, int], list[float]] = {}  # tasks have the same few counts
     for all_, good in set(counts):
         _check_counts(all_, good)
-        known[all_, good] = [estimator(all_, good, k) if all_ >= k else np.nan for k in ks]
-    values = np.array([known[count] for count in counts], dtype=np.float64).reshape(len(counts), len(ks))
-    values = values[~np.isnan(values).all(axis=1)]
-    if not len(values):
-        return ()
-    intervals = mean_intervals(values, confidence=confidence, resamples=resamples, seed=seed)
-    tasks = (~np.isnan(values)).sum(axis=0)
-    return tuple(
-        PassRate(
-            k, float(np.nanmean(values[:, place])), intervals[place], int(tasks[place]), len(counts) - int(tasks[place])
-        )
-        for place, k in enumerate(ks)
-        if tasks[place]
-    )
+    both = np.hstack([_values(estimator, counts, ks) for estimator in (pass_at_k, pass_hat_k)])
+    both = both[~np.isnan(both).all(axis=1)]
+    if not len(both):
+        return (), ()
+    intervals = mean_intervals(both, confidence=confidence, resamples=resamples, seed=seed)
+    tasks = (~np.isnan(both)).sum(axis=0)
+    found = [
+        PassRate(k, float(np.nanmean(both[:, at])), intervals[at], int(tasks[at]), len(counts) - int(tasks[at]))
+        if tasks[at]
+        else None
+        for at, k in enumerate([*ks, *ks])
+    ]
+    at_k, hat_k = found[: len(ks)], found[len(ks) :]
+    return tuple(one for one in at_k if one), tuple(one for one in hat_k if one)
+
+
+def _values(
+    estimator: Callable[[int, int, int], float], counts: Sequence[tuple[int, int]], ks: Sequence[int]
+) -> Floats:
+    """The estimator for each task and k; NaN where the task has too few answers. Tasks share a few counts."""
+    known = {
+        (all_, good): [estimator(all_, good, k) if all_ >= k else np.nan for k in ks] for all_, good in set(counts)
+    }
+    return np.array([known[count] for count in counts], dtype=np.float64).reshape(len(counts), len(ks))
 
 
 def _check(answers: int, right: int, k: int) -> None:

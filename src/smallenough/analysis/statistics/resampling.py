@@ -12,9 +12,11 @@ A. C. Davison and D. V. Hinkley (1997), "Bootstrap Methods and their Application
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from smallenough.analysis.statistics.values import Clusters, Floats, Indices, Interval, check_share, finite, positions
@@ -26,6 +28,11 @@ of its width."""
 
 _BLOCK = 2**20
 """Draws that are held in memory at once, so that memory does not grow with the number of resamples."""
+
+_KEPT = 2**24
+"""Counts that are kept from one interval to the next: of 10,000 resamples of 1,600 tasks, 32 MB."""
+
+Counts: TypeAlias = NDArray[np.uint16]
 
 _SAME = 1e-12
 """Clusters whose values differ by less, relative to the largest of them, differ by rounding only."""
@@ -152,9 +159,21 @@ def resampled_ratios(numerators: Floats, denominators: Floats, *, resamples: int
 
 def cluster_weights(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
     """How often each cluster is drawn: one row a resample, one column a cluster, in blocks that bound the memory."""
+    kept = clusters * resamples <= _KEPT
+    for counts in _kept_counts(clusters, resamples, seed) if kept else _counts(clusters, resamples, seed):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=2)
+def _kept_counts(clusters: int, resamples: int, seed: int) -> tuple[Counts, ...]:
+    """The counts of `_counts`, for the next who asks: every measure of a comparison has the same resamples."""
+    return tuple(_counts(clusters, resamples, seed))
+
+
+def _counts(clusters: int, resamples: int, seed: int) -> Iterator[Counts]:
     for drawn in draws(clusters, resamples, seed):
         drawn += np.arange(len(drawn), dtype=np.int64)[:, None] * clusters
-        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.uint16)
 
 
 def draws(clusters: int, resamples: int, seed: int) -> Iterator[Indices]:
