@@ -360,6 +360,24 @@ def test_a_server_that_only_fails_ends_the_session_which_can_be_resumed(
     assert [(one["status"], one["left_bytes"]) for one in listed] == [("completed", 0)]
 
 
+def test_resume_refuses_a_second_runner_and_puts_a_torn_line_aside(
+    run: Any, fresh_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--model", "tiny", "--limit", 2).code == 0
+    (folder,) = (fresh_store / "journal").iterdir()
+    with journal.Journal(folder):
+        done = call(capsys, "resume", "last", "--store", fresh_store)
+    assert (done.code, f"session {folder.name} is being run by another process" in done.err) == (2, True)
+    path = folder / "journal.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"trial_finished") + 5])
+    done = call(capsys, "resume", folder.name, "--store", fresh_store)
+    assert done.code == 0, done.err
+    said = " ".join(done.err.split())
+    assert f"the journal's last line was torn by a crash; it was put aside in {folder}/damaged-1" in said
+    assert len(finished(fresh_store)) == 2
+
+
 def started(
     server: FaultyServer, store: Path, *more: object, stderr: int = subprocess.PIPE, **variables: str
 ) -> subprocess.Popen[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from smallenough.journal import Journal
 from smallenough.records import Test
 from smallenough.sessions import experiment
 from smallenough.tasks.export import write_jsonl
@@ -80,6 +81,22 @@ def test_it_says_in_words_what_it_does_and_what_came_of_it(
     assert "m single: 0 of 3 trials solved, 1 before" in done.err
     assert "m branching: 1 of 3 trials solved, 2 before" in done.err
     assert "m branching" in done.out, "the comparison"
+
+
+def test_scoring_that_a_crash_tore_goes_on(ended: tuple[Store, str], capsys: pytest.CaptureFixture[str]) -> None:
+    store, session = ended
+    scored = json.loads(call(capsys, "score", session, "--json", "--store", store.folder).out)["session"]
+    folder = store.journals / scored
+    with Journal(folder):
+        done = call(capsys, "resume", scored, "--store", store.folder)
+    assert (done.code, f"session {scored} is being run by another process" in done.err) == (2, True)
+    path = folder / "journal.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"trial_finished") + 5])
+    done = call(capsys, "resume", scored, "--store", store.folder)
+    assert done.code == 0, done.err
+    said = " ".join(done.err.split())
+    assert f"the journal's last line was torn by a crash; it was put aside in {folder}/damaged-1" in said
 
 
 @pytest.mark.parametrize(
