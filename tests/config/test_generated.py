@@ -6,6 +6,7 @@ wrong, 3 something around it failed; 1 would be a fault of smallenough itself.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from unittest import mock
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smallenough.config import ExperimentFile
@@ -183,6 +184,8 @@ OWN_FILES = st.one_of(
 MANY = 1000
 SOME = 100
 """Of what takes longer."""
+FEW = 25
+"""Of what takes longest."""
 
 
 def examples(count: int) -> settings:
@@ -266,6 +269,36 @@ def test_no_model_is_asked_where_anything_is_wrong(
     # The server does not have the baseline, whatever else there is.
     called = call(capsys, *command, "--config", "e.yaml", "--url", server.url, "--model", "absent")
     assert in_words(called).code in (2, 3)
+
+
+FLAGS = st.lists(
+    st.sampled_from(
+        [
+            *(("--task", "hi"), ("--task-type", "add"), ("--task-type", "prime"), ("--task-type", "x"), ("--all",)),
+            *(("--limit", "1"), ("--quick-test",), ("--categories", "math"), ("--categories", "x"), ("--suite", "x")),
+            *(("--model", "smollm2:135m"), ("--large-model", "absent"), ("--small-model", "smollm2:135m")),
+            *(("--strategy", "best_of_n:n=2"), ("--strategy", "cascade"), ("--max-depth", "1"), ("--max-tokens", "9")),
+            *(("--temperature", "0.5"), ("--import-data",), ("--jsonl-file", "t.jsonl"), ("--no-clear",)),
+            *(("--repeats", "2"), ("--concurrency", "2"), ("--sandbox", "x"), ("--timeout", "1"), ("--json",)),
+        ]
+    ),
+    max_size=4,
+)
+SEARCHED = "models: [{name: smollm2:135m}]\nstrategies: [best_of_n]\nsearch: {space: {temperature: [0, 1]}}\n"
+
+
+@examples(FEW)
+@example([("--task", "hi")], SEARCHED)
+@given(FLAGS, st.sampled_from([SEARCHED, "seed: 1", "models: [{name: smollm2:135m, baseline: true}]"]))
+def test_every_combination_of_flags_has_words(
+    capsys: pytest.CaptureFixture[str], server: FaultyServer, flags: list[tuple[str, ...]], content: str
+) -> None:
+    written("e.yaml", content)
+    task = {"id": "t", "prompt": "Write f(n), which returns n.", "entry_point": "f"}
+    written("t.jsonl", json.dumps(task))
+    said = [word for flag in flags for word in flag]
+    for command in (("search", "--dry-run"), ("run", "--dry-run"), ("config", "show")):
+        in_words(call(capsys, *command, "--config", "e.yaml", "--url", server.url, *said))
 
 
 @examples(SOME)
