@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,30 +59,43 @@ def command(
     """
     if context.invoked_subcommand:
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
     from smallenough import journal
     from smallenough.config import in_force, load_config
     from smallenough.sessions.places import store_of
-    from smallenough.tracking.behind import left
-    from smallenough.wording import duration
 
     force = in_force(load_config(), {"store": store, "tracking_uri": tracking_uri or None}, os.environ)
     found = told_store(store_of(force))
     known = [one for one in journal.sessions(found.journals) if experiment in (None, one.experiment)][:limit]
     damaged = journal.damaged(found.journals)
     if as_json:
-        print_json(
-            [{**{name: getattr(one, name) for name in one.__slots__}, "left_bytes": left(one.folder)} for one in known]
-            + [{"session": name, "status": "damaged", "reason": reason} for name, reason in damaged.items()]
-        )
+        _print_json(known, damaged)
         return 0
     for name, reason in damaged.items():
         click.echo(f"session {name} is damaged: {reason}", err=True)
     if not known:
         click.echo("there are no sessions yet; start one with: smallenough run --model NAME")
         return 0
+    _print_table(known)
+    remind(found, force["tracking.keep_sessions"].value)
+    return 0
+
+
+def _print_json(known: Sequence[SessionSummary], damaged: Mapping[str, str]) -> None:
+    from smallenough.tracking.behind import left
+
+    print_json(
+        [{**{name: getattr(one, name) for name in one.__slots__}, "left_bytes": left(one.folder)} for one in known]
+        + [{"session": name, "status": "damaged", "reason": reason} for name, reason in damaged.items()]
+    )
+
+
+def _print_table(known: Sequence[SessionSummary]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from smallenough.tracking.behind import left
+    from smallenough.wording import duration
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("session", "status", "trials", "suite", "experiment", "arms", "took", "not in MLflow"):
         table.add_column(name, no_wrap=True)
@@ -99,8 +112,6 @@ def command(
             f"{behind} bytes" if behind else "",
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    remind(found, force["tracking.keep_sessions"].value)
-    return 0
 
 
 @command.command("archive")
