@@ -68,19 +68,31 @@ def _value(text: str) -> Json:
         return text
 
 
+def options_class(strategy: str) -> type[StrategyOptions]:
+    """What the options of a strategy are.
+
+    Their class stands beside the strategy's own, is called `Options` and extends `StrategyOptions`.
+
+    Raises:
+        UnknownName: no such strategy.
+        InputError: it has no such class.
+    """
+    options = getattr(sys.modules[load("strategies", strategy).__module__], "Options", None)
+    if not (isinstance(options, type) and issubclass(options, StrategyOptions)):
+        raise InputError(f"strategy {strategy}: its module has no class Options that extends StrategyOptions")
+    return options
+
+
 def strategy_options(strategy: str, given: Mapping[str, Json]) -> StrategyOptions:
     """The validated options of a strategy.
 
-    Their class stands beside the strategy's own, is called `Options` and extends `StrategyOptions`. A switch that
-    knows several ways of being on takes `on` for its default and `off` for its being off.
+    A switch that knows several ways of being on takes `on` for its default and `off` for its being off.
 
     Raises:
         UnknownName: no such strategy, or no such option.
         InputError: a value is not what the option takes, or the strategy has no such class.
     """
-    options = getattr(sys.modules[load("strategies", strategy).__module__], "Options", None)
-    if not (isinstance(options, type) and issubclass(options, StrategyOptions)):
-        raise InputError(f"strategy {strategy}: its module has no class Options that extends StrategyOptions")
+    options = options_class(strategy)
     fields = {field.name: field for field in dataclasses.fields(options)}
     for name in given:
         if name not in fields:

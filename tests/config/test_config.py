@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -326,9 +327,13 @@ def test_what_is_there_is_kept_and_the_project_s_own_files_are_those_to_start_fr
     assert {path.name: written for path, written in told.items()} == {
         "experiment_config.yaml": True,
         "models.yaml": False,
+        "experiment_config.schema.json": True,
+        "models.schema.json": True,
     }
     assert (tmp_path / "config" / "models.yaml").read_text() == "- name: mine"
     for name, text in start_files().items():
+        (schema,) = re.findall(r"\$schema=(\S+)", text)
+        assert json.loads((tmp_path / "config" / schema).read_text("utf-8"))["$defs"]
         assert (Path(__file__).parents[2] / "config" / name).read_text("utf-8") == text
     assert (tmp_path / "config" / "experiment_config.yaml").read_text("utf-8") == start_files()[
         "experiment_config.yaml"

@@ -102,10 +102,9 @@ def schema(which: str) -> int:
       smallenough config schema > config/experiment_config.schema.json
       smallenough config schema models > config/models.schema.json
     """
-    from smallenough.config import ExperimentFile
-    from smallenough.models.catalogue import catalogue_schema
+    from smallenough.sessions.schema import schemas
 
-    print_json(ExperimentFile.model_json_schema() if which == "experiment" else catalogue_schema())
+    print_json(schemas()[which])
     return 0
 
 

@@ -12,7 +12,7 @@ import click
 def command(folder: Path) -> int:
     """Write config/experiment_config.yaml and config/models.yaml below FOLDER, with every setting and its default.
 
-    Files that are there are kept.
+    Beside them, the schemas by which an editor completes and checks them. Files that are there are kept.
     """
     from smallenough.sessions.start import write_start
 

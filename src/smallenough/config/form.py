@@ -18,9 +18,12 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     Tag,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from smallenough.machine import path_fault
 from smallenough.records import SizeClass
@@ -68,6 +71,14 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value,)
 
 
+def _or_nothing(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """The JSON schema of a value that may be left empty."""
+    if {"type": "null"} in schema.get("anyOf", ()):
+        return schema
+    told: JsonSchemaValue = {key: schema[key] for key in ("default", "description", "title") if key in schema}
+    return {"anyOf": [{key: schema[key] for key in schema.keys() - told.keys()}, {"type": "null"}], **told}
+
+
 class Part(BaseModel):
     """Keys that belong together; others are faults."""
 
@@ -80,6 +91,15 @@ class Part(BaseModel):
         if isinstance(values, Mapping):
             return {key: value for key, value in values.items() if value is not None}
         return {} if values is None else values
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """As what is read: a key that need not be there may be empty."""
+        schema = handler(core)
+        own = handler.resolve_ref_schema(schema)
+        for name in own["properties"].keys() - own.get("required", ()):
+            own["properties"][name] = _or_nothing(own["properties"][name])
+        return schema
 
 
 class ExperimentPart(Part):

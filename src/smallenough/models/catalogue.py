@@ -277,7 +277,7 @@ def load(path: Path) -> dict[str, CatalogueEntry]:
 
 def catalogue_schema() -> dict[str, Any]:
     """The JSON schema of a catalogue file."""
-    return _entries.json_schema()
+    return {**_entries.json_schema(), "type": ["array", "null"]}
 
 
 _entries = TypeAdapter(list[CatalogueEntry])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from smallenough.errors import InputError
+from smallenough.sessions.schema import schema_files
 
 _TEMPLATES = Path(__file__).parents[1] / "templates" / "start"
 
@@ -17,7 +18,7 @@ def start_files() -> dict[str, str]:
 
 
 def write_start(folder: Path) -> dict[Path, bool]:
-    """Writes the files below `folder`, as `config/…`; keeps those that are there.
+    """Writes the files below `folder`, as `config/…`, with the schemas that they name; keeps those that are there.
 
     Returns:
         Whether each was written.
@@ -26,7 +27,7 @@ def write_start(folder: Path) -> dict[Path, bool]:
         InputError: one can't be written.
     """
     found = {}
-    for name, text in start_files().items():
+    for name, text in {**start_files(), **schema_files()}.items():
         path = folder / "config" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
