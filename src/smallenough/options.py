@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,11 +106,19 @@ def strategy_options(strategy: str, given: Mapping[str, Json]) -> StrategyOption
         found: StrategyOptions = TypeAdapter(options).validate_python(values)
     except ValidationError as error:
         faults = [
-            f"strategy {strategy}, option {'.'.join(map(str, one['loc']))}: {one['msg']}"
+            f"strategy {strategy}, option {'.'.join(map(str, one['loc']))}: {_words(one['msg'], one['input'])}"
             for one in error.errors(include_url=False)
         ]
         raise InputError("\n".join(faults)) from error
     return found
+
+
+def _words(message: str, found: Any) -> str:
+    """What pydantic says of a value, with the value, in the words that faults of files have."""
+    if message.startswith("Input should be"):
+        wanted = re.sub(", unable to (parse|interpret) .*", "", message).replace("Input should be", "should be")
+        return f"{wanted.replace('tuple', 'list')}, and is {found!r}"
+    return message
 
 
 def _switch(value: bool, default: Any) -> Json:

@@ -138,7 +138,10 @@ def test_examples_of_the_suite_are_shown_first(run: Any, server: FaultyServer) -
         (["--model", "tiny", "--suite", "basisc"], "unknown suite 'basisc'; did you mean 'basics'?"),
         (["--model", "tiny", "--strategy", "branchin"], "unknown strategy 'branchin'; did you mean 'branching'?"),
         (["--model", "tiny", "--strategy", "branching:feedbak=off"], "did you mean 'feedback'?"),
-        (["--model", "tiny", "--strategy", "branching:width=much"], "option width: Input should be a valid integer"),
+        (
+            ["--model", "tiny", "--strategy", "branching:width=much"],
+            "option width: should be a valid integer, and is 'much'",
+        ),
         (["--model", "tiny", "--strategy", "branching:width"], "'width' is not of the form KEY=VALUE"),
         (["--model", "tiny", "--strategy", "best_of_n:n=0"], "best_of_n: n must be 1 or more"),
         (["--model", "tiny", "--strategy", "cascade"], "name the large model, as in cascade:large=mistral"),

@@ -101,7 +101,7 @@ def test_the_form_that_users_have_loads_as_it_stands(tmp_path: Path) -> None:
             "strategies: [sinle, 'single:shots=x']",
             [
                 "line 1: unknown strategy 'sinle'; did you mean 'single'?",
-                "line 1: strategy single, option shots: Input should be a valid integer",
+                "line 1: strategy single, option shots: should be a valid integer, and is 'x'",
             ],
         ),
         ("weights: {latncy: 1}", ["line 1: unknown efficiency weight 'latncy'; did you mean 'latency'?"]),
