@@ -290,6 +290,18 @@ def test_check_show_and_a_plan_count_the_same_arms(
     assert f"in order; {count} arms on" in call(capsys, "config", "check").out
 
 
+def test_a_model_of_the_environment_that_a_file_s_models_go_before_is_told(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "config").mkdir()
+    (elsewhere / "config" / "experiment_config.yaml").write_text("seed: 1\nmodels: [{name: mistral}]\n")
+    monkeypatch.setenv("OLLAMA_MODEL", "tiny")
+    note = "note: config/experiment_config.yaml, line 2: names models, so OLLAMA_MODEL is left out"
+    assert note in call(capsys, "config", "show").err
+    assert note in call(capsys, "run", "--dry-run", "--url", "127.0.0.1:9").err
+    assert "OLLAMA_MODEL" not in call(capsys, "config", "show", "--model", "big").err
+
+
 @pytest.mark.parametrize(("which", "key"), [("experiment", "suite"), ("models", "$defs")])
 def test_schemas_are_json(capsys: pytest.CaptureFixture[str], which: str, key: str) -> None:
     schema = json.loads(call(capsys, "config", "schema", which).out)

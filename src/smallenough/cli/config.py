@@ -39,7 +39,7 @@ def show(*, as_json: bool, **said: Any) -> int:
     """
     from smallenough.sessions.check import check_wanted
     from smallenough.sessions.shown import arms_in_force, settings_in_force
-    from smallenough.sessions.unused import unused, unused_variables
+    from smallenough.sessions.unused import overruled, unused, unused_variables
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
@@ -47,7 +47,7 @@ def show(*, as_json: bool, **said: Any) -> int:
     check_wanted(wishes, meant, read.faults)
     read.faults.report()
     settings, arms = settings_in_force(read), arms_in_force(wishes)
-    left = [*unused(read.config), *unused_variables(os.environ)]
+    left = [*unused(read.config), *unused_variables(os.environ), *overruled(read.config, read.flags, os.environ)]
     if as_json:
         told = [{"key": key, "value": one.value, "origin": one.origin} for key, one in settings.items()]
         print_json({"settings": told, "arms": arms, "unused": left})

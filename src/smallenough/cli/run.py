@@ -50,13 +50,13 @@ def command(
     """
     from smallenough.sessions.estimate import estimate
     from smallenough.sessions.prepare import prepare
-    from smallenough.sessions.unused import unused
+    from smallenough.sessions.unused import overruled, unused
     from smallenough.sessions.wanted import understood
 
     read = understood(said, os.environ)
     found, flags, faults = told_store(read.store()), read.flags, read.faults
     want = read.wanted(found)
-    for line in unused(read.config):
+    for line in (*unused(read.config), *overruled(read.config, read.flags, os.environ)):
         click.echo(f"note: {line}", err=True)
     if flags.import_data and not want.wishes:
         faults.report()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from smallenough.config import Config
+from smallenough.sessions.flags import Flags
 
 UNUSED = ("validation", "monitoring.dashboard")
 """Keys of an experiment file."""
@@ -22,6 +23,20 @@ def unused(config: Config) -> Iterator[str]:
     for key in UNUSED:
         if origin := config.origin(tuple(key.split("."))):
             yield f"{origin}: {key} is accepted, and not used yet"
+
+
+def overruled(config: Config, flags: Flags, environment: Mapping[str, str]) -> Iterator[str]:
+    """The model that the environment names and an experiment's own go before.
+
+    Args:
+        config: the experiment file.
+        flags: what was said; models that they name go before both.
+        environment: the environment's variables.
+    """
+    place = next(filter(None, (config.origin((key,)) for key in ("models", "arms") if getattr(config.form, key))), "")
+    named = flags.model or flags.large_model or flags.small_model
+    if place and not named and environment.get("OLLAMA_MODEL"):
+        yield f"{place}: names models, so OLLAMA_MODEL is left out; --model goes before both"
 
 
 def unused_variables(environment: Mapping[str, str]) -> Iterator[str]:
