@@ -78,6 +78,10 @@ class TestOrder:
         if order:
             assert arms[order[0]]["memory"] <= (1 + TIE) * min(costs["memory"] for costs in arms.values())
 
+    def test_no_order_hangs(self) -> None:
+        arms: dict[str, Costs] = {"a": {"energy": -5.0}, "b": {"energy": 0.0}, "c": {"energy": 0.0}}
+        assert Criterion(("energy",)).order(arms) == ("a", "b", "c")
+
     def test_without_a_cost(self) -> None:
         assert Criterion().without(["memory"]) == Criterion(("seconds",))
         assert Criterion().without(["memory", "seconds"]) is None

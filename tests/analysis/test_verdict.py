@@ -156,6 +156,22 @@ class TestWhatWasNotMeasured:
         assert test is not None
         assert test.pairs == 190
 
+    def test_a_failed_trial_makes_no_arm_cheaper(self) -> None:
+        arms = {LARGE: outcomes(40, 40), SMALL: ["solved"] * 20 + ["model_failed"] * 20}
+        totals = {LARGE: {"wall_seconds": 100.0}, SMALL: {"wall_seconds": 70.0}}
+        found = verdict(arms, 0.2, "seconds", totals)
+        assert found.candidate(SMALL).costs["seconds"] == pytest.approx(3.5)
+        assert found.candidate(SMALL).cheaper is False
+
+    def test_a_baseline_that_solves_nothing_is_no_yardstick(self) -> None:
+        arms = {LARGE: outcomes(0, 40), SMALL: outcomes(0, 40)}
+        said = sentences(verdict(arms, totals=memory(large=8 * GB, small=4 * GB)))
+        assert any("'large' itself solves 0%: hardly a yardstick" in one for one in said)
+
+    def test_a_value_below_0_is_refused(self) -> None:
+        with pytest.raises(InputError, match="below 0"):
+            verdict({LARGE: outcomes(5, 9), SMALL: outcomes(5, 9)}, totals={SMALL: {"energy_joules": -5.0}})
+
     def test_an_arm_without_the_cost_is_named_and_not_chosen_as_cheaper(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(160, 200)}
         found = verdict(arms, totals=memory(large=None, small=4 * GB))

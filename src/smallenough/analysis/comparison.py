@@ -112,7 +112,7 @@ def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | No
         measures={one.name: _measure(valid[one.name]) for one in TRIAL_MEASURES},
         totals=totals,
         per_solved=_per_solved(valid, counts.solved, totals),
-        costs=_costs(totals, counts.trials),
+        costs=_costs(totals, counts.trials - counts.failed),
     )
 
 
@@ -146,7 +146,7 @@ def _whole(values: pd.Series[float]) -> float | None:
 
 
 def _costs(totals: Totals, trials: int) -> dict[str, float | None]:
-    """What a trial takes, by cost."""
+    """What a trial takes, by cost: what the failed ones took is shared by those that went through, never a discount."""
 
     def each(total: float | None) -> float | None:
         return total / trials if total is not None and trials else None
@@ -154,7 +154,7 @@ def _costs(totals: Totals, trials: int) -> dict[str, float | None]:
     return {
         "memory": totals.peak_memory_bytes,
         "seconds": each(totals.wall_seconds),
-        "cpu": totals.cpu_seconds_per_trial,
+        "cpu": each(totals.cpu_seconds),
         "energy": each(totals.energy_joules),
         "money": each(totals.money),
         "operations": each(totals.operations),

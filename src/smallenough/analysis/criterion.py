@@ -79,6 +79,11 @@ class Criterion:
         return math.exp(logarithm / sum(self.weights.values()))
 
 
+def equal(one: float, other: float) -> bool:
+    """Whether two costs differ by no more than `TIE` of the lower one."""
+    return max(one, other) <= min(one, other) * (1 + TIE)
+
+
 def _in_turn(names: list[str], arms: Mapping[str, Costs], costs: Sequence[str]) -> list[str]:
     """Sorts by the first cost; those that are equal within `TIE` of the cheapest of them by the next ones."""
     if not costs:
@@ -87,7 +92,7 @@ def _in_turn(names: list[str], arms: Mapping[str, Costs], costs: Sequence[str]) 
     rest = sorted(known, key=lambda name: known[name])
     found: list[str] = []
     while rest:
-        tied = [name for name in rest if known[name] <= known[rest[0]] * (1 + TIE)]
+        tied = [rest[0], *(name for name in rest[1:] if equal(known[rest[0]], known[name]))]
         rest = rest[len(tied) :]
         found += tied if len(tied) == 1 else _tied(tied, arms, costs[1:])
     return found

@@ -16,7 +16,7 @@ from smallenough.analysis.frames import Frames, common_tasks, prepare
 from smallenough.analysis.money import Prices, TokenPrice
 from smallenough.analysis.pareto import Front, pareto_front
 from smallenough.analysis.verdict import Verdict, judge
-from smallenough.analysis.verdict_words import sentences
+from smallenough.analysis.verdict_words import headline, sentences
 from smallenough.errors import UnknownName
 from smallenough.tracking.reader import Tables
 
@@ -37,7 +37,7 @@ class Terms:
     """Whether only what every arm tried is compared."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Findings:
     """A comparison with its verdict, and the tables that both were made from."""
 
@@ -95,6 +95,10 @@ class Findings:
         """The verdict in words, the table, and what a reader should know."""
         shown = table.markdown(self.comparison, detailed=detailed)
         return "\n".join([" ".join(sentences(self.verdict)), "", shown, *(f"- {note}" for note in self.tables.notes)])
+
+    def __repr__(self) -> str:
+        """The verdict in a sentence; a terminal would not want the tables."""
+        return f"<Findings: {headline(self.verdict)}>"
 
     def _repr_markdown_(self) -> str:
         """How a notebook shows it."""

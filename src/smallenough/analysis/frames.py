@@ -271,5 +271,7 @@ def _numbers(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.Dat
             raise InputError(f"{name}: the column {column} holds something that is no number: {error}") from error
         if np.isinf(values).any():
             raise InputError(f"{name}: the column {column} holds an infinite value; NA is for what was not measured")
+        if (values < 0).any():
+            raise InputError(f"{name}: the column {column} holds a value below 0, which nothing that is measured has")
         found[column] = np.asarray(values, dtype=np.float64)
     return frame.assign(**found)

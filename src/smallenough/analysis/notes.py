@@ -88,7 +88,7 @@ def _on_outcomes(rows: Sequence[ArmRow]) -> Iterator[str]:
     if failed:
         yield (
             f"Infrastructure failures are counted apart, not as wrong answers: {', '.join(failed)}."
-            " CPU, energy and money of an arm include them."
+            " What they took is shared by the arm's other trials where the verdict orders arms by cost."
         )
     free = [f"{row.arm!r} {row.counts.unscored} of {row.counts.trials} trials" for row in rows if row.counts.unscored]
     if free:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smallenough.analysis.costs import COSTS
-from smallenough.analysis.criterion import Costs
+from smallenough.analysis.criterion import Costs, equal
 from smallenough.analysis.verdict import POWER, SMALL_SUITE, Candidate, Verdict
 from smallenough.analysis.wording import listed, p_value, points
 
@@ -43,6 +43,13 @@ def _about(verdict: Verdict) -> Iterator[str]:
         yield f"It solves {_against(found)}, and {_not_worse(found, verdict)}."
         if taken := _taken(found.costs, verdict.baseline_costs, verdict.criterion.costs):
             yield f"A task takes it {taken}."
+    if verdict.kind == "none cheaper" and (taken := _taken(verdict.baseline_costs, {}, verdict.criterion.costs)):
+        yield f"A task takes it {taken}."
+    if (rate := _baseline_rate(verdict)) is not None and rate <= verdict.margin:
+        yield (
+            f"{verdict.baseline!r} itself solves {100 * rate:.0f}%: hardly a yardstick, since what solves nothing"
+            " is not worse by more than the margin either."
+        )
     if verdict.kind == "no cost":
         good = [one.arm for one in verdict.candidates if one.standing == "not worse"]
         yield f"Good enough: {listed(good) or 'none is shown to be'}."
@@ -112,15 +119,23 @@ def _more(one: Candidate) -> str:
     return f"about {one.more_tasks:,} more tasks would settle it with a power of {100 * POWER:g}%, if this is the truth"
 
 
+def _baseline_rate(verdict: Verdict) -> float | None:
+    """The share that the baseline solves of what it has in common with another arm."""
+    return next((one.difference.baseline_mean for one in verdict.candidates if one.difference), None)
+
+
 def _taken(costs: Costs, base: Costs, names: Sequence[str]) -> str:
-    """What the costs that decide come to, beside the baseline's."""
+    """What the costs come to beside the baseline's, up to the one that decides."""
     told = []
     for name in names:
         own, other = costs.get(name), base.get(name)
         if own is None:
             continue
-        beside = f" against {COSTS[name].write(other)}" if other is not None else ""
-        told.append(f"{COSTS[name].write(own)} of {COSTS[name].arm_title}{beside}")
+        beside = "" if other is None else f" against {COSTS[name].write(other)}"
+        same = other is not None and equal(own, other)
+        told.append(f"{COSTS[name].write(own)} of {COSTS[name].arm_title}{beside}{' (about equal)' if same else ''}")
+        if not same:
+            break
     return " and ".join(told)
 
 

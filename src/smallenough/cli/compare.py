@@ -40,7 +40,7 @@ def command(
 ) -> int:
     """Compare the arms of SESSIONS (ids, beginnings of ids, or `last`; none: the newest session), read from MLflow.
 
-    Solved tasks with Wilson intervals, differences to the baseline paired by task with bootstrap intervals, what each
+    Solved tasks with Wilson intervals, differences to the baseline paired by task with score intervals, what each
     arm took, and the verdict: the cheapest arm that is not worse than the baseline by more than a margin. It is kept in
     MLflow, as a run of kind `comparison`.
 
