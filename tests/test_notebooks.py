@@ -62,9 +62,7 @@ def test_the_analysis_runs_on_a_local_store(store: Store, tmp_path: Path, monkey
     assert all(arm.name in text for arm in replayed.ARMS)
 
 
-def test_the_remote_one_runs_on_a_real_server(
-    remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_remote_one_runs_on_a_real_server(remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", remote)
     monkeypatch.setenv("SMALLENOUGH_STORE", str(tmp_path / "nothing-here"))
     text = shown(run("remote.ipynb", tmp_path))

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallenough.analysis.breakeven import BreakEven, break_even, sentence
+from smallenough.analysis.findings import Findings, find
 from smallenough.analysis.statistics import Difference, Interval, paired_difference
 from smallenough.errors import InputError, UnknownName
+from smallenough.tracking.tables import Tables
+from tests.analysis.builders import study
 
 
 def saving(estimate: float, low: float | None = None, high: float | None = None, tasks: int = 30) -> Difference:
@@ -132,3 +135,31 @@ class TestProperties:
         one, more = (energy(cost, saving(saved, saved / 2, 2 * saved)) for cost in (training, times * training))
         assert one.requests is not None
         assert more.requests == pytest.approx(times * one.requests)
+
+
+class TestOfFindings:
+    """Two arms of a comparison, and what a training took."""
+
+    @staticmethod
+    def findings() -> Findings:
+        trials, arms = study({"large": ["solved"] * 6, "tuned": ["solved"] * 6})
+        trials["energy_joules"] = [10.0, 11.0, 12.0] * 2 + [4.0] * 6
+        return find(Tables(trials, trials.iloc[:0], arms, ("s1",)))
+
+    def test_a_request_repays_what_it_saves(self) -> None:
+        found = self.findings().break_even("energy", 700.0, "large", "tuned")
+        assert found is not None
+        assert found.requests == pytest.approx(100.0)
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low < 100 < found.high
+
+    def test_what_was_not_measured_is_not_repaid(self) -> None:
+        assert self.findings().break_even("energy", None, "large", "tuned") is None
+        assert self.findings().break_even("operations", 1e9, "large", "tuned") is None
+
+    def test_bad_input(self) -> None:
+        with pytest.raises(InputError, match="does not add up"):
+            self.findings().break_even("memory", 1.0, "large", "tuned")
+        with pytest.raises(UnknownName, match="tuned"):
+            self.findings().break_even("energy", 1.0, "large", "tuned2")

@@ -6,9 +6,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from smallenough.analysis import table
+from smallenough.analysis.breakeven import BreakEven, break_even
 from smallenough.analysis.budgets import Budgets, budget_curves
+from smallenough.analysis.by_task import difference, scored
 from smallenough.analysis.comparison import compare_frames
 from smallenough.analysis.costs import cost_named
+from smallenough.analysis.courses import ADDITIVE
 from smallenough.analysis.criterion import Criterion
 from smallenough.analysis.equal_budgets import EqualBudget, equal_budgets
 from smallenough.analysis.evidence import Comparison
@@ -17,7 +20,7 @@ from smallenough.analysis.money import Prices, TokenPrice
 from smallenough.analysis.pareto import Front, pareto_front
 from smallenough.analysis.verdict import Verdict, judge
 from smallenough.analysis.verdict_words import headline, sentences
-from smallenough.errors import UnknownName
+from smallenough.errors import InputError, UnknownName
 from smallenough.tracking.reader import Tables
 
 
@@ -81,6 +84,30 @@ class Findings:
             InputError: the cost does not add up over attempts.
         """
         return equal_budgets(self.frames.trials, self.frames.attempts, cost, confidence=self.comparison.confidence)
+
+    def break_even(self, cost: str, training: float | None, large: str, tuned: str) -> BreakEven | None:
+        """After how many requests what a training took is repaid by a tuned arm that takes less than a large one.
+
+        Args:
+            cost: `seconds`, `cpu`, `energy`, `money` or `operations`.
+            training: what the training took, in the cost's unit; None: not measured.
+            large: the arm that the tuned one would replace.
+            tuned: the arm of the trained model.
+
+        Returns:
+            The requests, with their interval; None where a part was not measured.
+
+        Raises:
+            UnknownName: there is no such cost or arm.
+            InputError: the cost does not add up over requests, or the training's is negative.
+        """
+        for arm in (large, tuned):
+            if arm not in self.frames.labels:
+                raise UnknownName("arm", arm, self.frames.labels)
+        if cost_named(cost).name not in ADDITIVE:
+            raise InputError(f"{cost} does not add up over requests: take {', '.join(ADDITIVE)}")
+        saved = difference(scored(self.frames.trials), large, tuned, cost_named(cost).column)
+        return break_even(cost, training, saved)
 
     def to_json(self) -> str:
         """Comparison and verdict as indented JSON, null for 'not measured'."""
