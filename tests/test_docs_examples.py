@@ -62,6 +62,12 @@ INSTEAD = {
     ("docs/results-in-mlflow.md", "smallenough flush last --tracking-uri https://dagshub.com/USER/REPO.mlflow"): (
         "smallenough flush last --tracking-uri sqlite:///elsewhere.db --store mlruns"  # nobody's account
     ),
+    ("docs/reading-a-report.md", "smallenough report 20260101-120000 --open"): "smallenough report last",
+    ("docs/reading-a-report.md", "smallenough report --experiment strategies --output strategies.md"): (
+        "smallenough report --experiment smallenough --output strategies.md"
+    ),
+    ("docs/results-in-mlflow.md", "smallenough score 20260101-120000 --suite stricter.jsonl"): "smallenough score last",
+    ("docs/results-in-mlflow.md", "smallenough compare 20260101-120000 last"): "smallenough compare last",
     ("docs/results-in-mlflow.md", "smallenough sessions rm --older-than 1y"): (
         "smallenough sessions rm --older-than 1y --yes"  # there is no terminal to ask
     ),
@@ -81,6 +87,7 @@ CHANGED = {
 
 BEFORE = {
     "docs/results-in-mlflow.md": ["smallenough run --model smollm2:135m --limit 2"] * 2,
+    "docs/reading-a-report.md": ["smallenough run --model smollm2:135m --limit 2"],
     "docs/evidence.md": ["smallenough run --large-model mistral --small-model smollm2:135m --limit 4"],
 }
 """What was done by someone who comes to a page; of two sessions, one was 400 days ago, and one 40."""
