@@ -14,7 +14,6 @@ from smallenough.analysis.money import Prices
 from smallenough.analysis.statistics import (
     Interval,
     design_effect,
-    difference_power,
     pairs_for_difference,
     pairs_for_noninferiority,
     tasks_needed,
@@ -189,7 +188,7 @@ def smallest(question: Question, discordance: float, pairs: int) -> float | None
         size = parts / _FINEST
         if question.difference is not None:
             share = max(discordance, size)
-            return difference_power(pairs, size, share, alpha=question.level) >= question.power
+            return pairs_for_difference(size, share, power=question.power, alpha=question.level) <= pairs
         needed = pairs_for_noninferiority(0.0, discordance, size, power=question.power, alpha=question.level)
         return needed is not None and needed <= pairs
 
