@@ -15,7 +15,7 @@ PROMPTS = ("a", "def f(n):", "the quick brown fox jumps over the lazy dog, " * 3
 NEW_TOKENS = 24
 CONTEXT = 512
 
-_SIZE = {
+SIZE = {
     "vocab_size": 260,
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -103,7 +103,7 @@ def main() -> None:
     for kind in sys.argv[2:] or CONFIGURATIONS:
         folder = Path(sys.argv[1]) / kind
         torch.manual_seed(1)
-        config = AutoConfig.for_model(kind, **{**_SIZE, **CONFIGURATIONS[kind]})
+        config = AutoConfig.for_model(kind, **{**SIZE, **CONFIGURATIONS[kind]})
         model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
         model.save_pretrained(folder)
         words = tokenizer(folder)

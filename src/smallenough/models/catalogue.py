@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from smallenough.config import DEFAULT, Located, Value, from_here, read_yaml, validated
 from smallenough.errors import Faults, InputError
 from smallenough.records import ModelInfo, Sampling, SizeClass, replace
+from smallenough.models import adapters
 
 LARGE_FROM = 3_000_000_000
 """An unknown model with at least this many parameters is large."""
@@ -180,7 +181,8 @@ def packaged(name: str) -> CatalogueEntry | None:
 def lookup(name: str) -> CatalogueEntry | None:
     """The entry for `name`: its own, else that of a shorter tag, else that of the bare name; None: there is none.
 
-    `smollm2:135m-instruct-q4_0` is a `smollm2:135m`, and `codellama:13b` a `codellama`.
+    `smollm2:135m-instruct-q4_0` is a `smollm2:135m`, and `codellama:13b` a `codellama`. The folder of an adapter has
+    its base model's, with the class of prompts that it was trained with.
     """
     known = _catalogue()
     bare, _, tag = name.partition(":")
@@ -214,6 +216,20 @@ def defaults_for(name: str, info: ModelInfo | None = None) -> CatalogueEntry:
         description="Not in the catalogue.",
         sampling=_LARGE if large else _SMALL,
     )
+    return _lookup(name) or _of_adapter(name)
+
+
+def _of_adapter(name: str) -> CatalogueEntry | None:
+    adapter = adapters.named(name)
+    if adapter is None:
+        return None
+    base, trained = _lookup(adapter.base), adapter.manifest.prompt_class
+    if base is None:
+        return CatalogueEntry(name=adapter.base, provider="huggingface", size_class=trained) if trained else None
+    return base.model_copy(update={"size_class": trained}) if trained else base
+
+
+def _lookup(name: str) -> CatalogueEntry | None:
 
 
 def defaults_of(called: str, name: str) -> dict[str, Value]:

@@ -100,6 +100,8 @@ class HuggingFaceClient:
             server=f"embedded engine on {ready.device}",
             version=ready.versions,
             dtype=ready.dtype,
+            adapter=weights.adapter.described(weights.adapter_parameters) if weights.adapter else None,
+            answers=("free", "constrained", "likelihood"),
         )
 
     def processes(self) -> Sequence[int] | None:
@@ -128,7 +130,10 @@ class HuggingFaceClient:
         """The model's files, which are looked at once."""
         with self._lock:
             if model not in self._weights:
-                self._weights[model] = find(model, self._cache)
+                found = find(model, self._cache)
+                if found.adapter and find_spec("peft") is None:
+                    raise MissingPackage("peft", "hf")
+                self._weights[model] = found
             return self._weights[model]
 
     def _any_engine(self) -> Engine:
@@ -143,7 +148,7 @@ class HuggingFaceClient:
                 if engine.model == model:
                     return engine
             engine = next((engine for engine in living if not engine.model), None) or self._new()
-            engine.load(model, str(weights.folder))
+            engine.load(model, str(weights.folder), weights.adapter)
             return engine
 
     def _living(self) -> list[Engine]:

@@ -1,27 +1,31 @@
 """From a model's name to its files on this machine, for the embedded engine.
 
 A name is the catalogue's (`smollm2:135m`, of those with packaged weights), a folder as transformers saves models, a
-GGUF file, or the id of a repository on the Hugging Face hub (`OWNER/NAME`). `find` looks at what is there and fetches
-nothing; `fetch` gets what is missing ready.
+GGUF file, or the id of a repository on the Hugging Face hub (`OWNER/NAME`). A folder or a repository may also hold a
+LoRA adapter, which names its base model. `find` looks at what is there and fetches nothing; `fetch` gets what is
+missing ready.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smallenough.errors import InputError, ModelError, ModelNotFound
-from smallenough.models import hub
+from smallenough.models import adapters, hub
+from smallenough.models.adapters import AdapterFolder, is_adapter
 from smallenough.models.catalogue import CatalogueEntry, PackagedWeights, entries, packaged
 from smallenough.models.conversion import MANIFEST, cache_folder, convert, place, prepare
 from smallenough.models.digests import file_digest, folder_digest
 from smallenough.models.packages import download, unpack
+from smallenough.models.tensors import shapes
 from smallenough.protocols import OnProgress
 from smallenough.wording import size
 
@@ -34,15 +38,20 @@ class Weights:
     """A model's files, and what they say of it."""
 
     folder: Path
+    """Of an adapter: its base model's."""
     digest: str
     """SHA-256 over all files that the engine reads."""
     parameters: int
+    """Of an adapter: its base model's, into which it is merged."""
     size_bytes: int
     """Of the weights on disk."""
     quantization: str | None
     """Of the file that they were converted from; None: they were not."""
     family: str | None
     context_length: int | None
+    adapter: AdapterFolder | None = None
+    """What is merged into it; None: nothing."""
+    adapter_parameters: int | None = None
 
 
 def find(name: str, cache: Path | None = None) -> Weights:
@@ -63,7 +72,7 @@ def find(name: str, cache: Path | None = None) -> Weights:
     try:
         return _checked(folder, cache)
     except (InputError, ModelError) as error:
-        if folder == Path(name).expanduser():
+        if folder == Path(name).expanduser() or is_adapter(folder):
             raise
         raise ModelError(f"{name} is not whole on this machine ({error}); {mend}") from error
 
@@ -91,6 +100,10 @@ def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weig
         prepare(target, path.stat().st_size, fill, on_progress, cache, partial(_sound, cache=cache))
     elif not path.is_dir() and _HUB_ID.fullmatch(name):
         hub.fetch(name, on_progress)
+    if (folder := _folder(name, cache)) is not None and is_adapter(folder):
+        adapter = adapters.read(folder)
+        _check_base(adapter, cache)
+        fetch(adapter.base, on_progress, cache)
     return find(name, cache)
 
 
@@ -176,10 +189,67 @@ def _checked(folder: Path, cache: Path) -> Weights:
         InputError: it is no model that the engine can use.
         ModelError: its files are damaged, or some are missing.
     """
+    if is_adapter(folder):
+        return _adapted(adapters.read(folder), cache)
     found = _inspect(folder, cache)
     if _manifest(folder).get("digest", found.digest) != found.digest:
         raise ModelError(f"{folder}: its files are damaged: they are not those that were made")
     return found
+
+
+def _adapted(adapter: AdapterFolder, cache: Path) -> Weights:
+    """The base model's files with an adapter's, if they belong together.
+
+    Raises:
+        ModelNotFound: the base model is not on this machine; says how to get it.
+        InputError: it is an adapter of another model than the one that is here under that name.
+        ModelError: files are damaged.
+    """
+    folder, made_for = adapter.folder, adapter.manifest.base_digest
+    try:
+        _check_base(adapter, cache)
+        base = find(adapter.base, cache)
+    except ModelNotFound as error:
+        raise ModelNotFound(f"{folder} is an adapter, and its base model is not there: {error}") from error
+    if made_for not in (None, base.digest):
+        raise InputError(
+            f"{folder} is an adapter of {adapter.base} with the digest {made_for[:12]}…, and {adapter.base} here has"
+            f" {base.digest[:12]}…: get that model back, or train the adapter anew on this one"
+        )
+    try:
+        own = shapes(adapter.weights)
+        theirs = {name: shape for path in _files(base.folder) for name, shape in shapes(path).items()}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: its files are damaged: {error}; copy it anew") from error
+    if wrong := adapters.misfit(own, theirs):
+        raise InputError(
+            f"{folder} is no adapter of {adapter.base}, though it says so: its {wrong}; name its base model"
+        )
+    digest = hashlib.sha256(f"{base.digest}\n".encode())
+    for path in adapter.files:
+        digest.update(f"{path.name}\0{file_digest(path, cache)}\n".encode())
+    return replace(
+        base,
+        digest=digest.hexdigest(),
+        size_bytes=base.size_bytes + adapter.weights.stat().st_size,
+        adapter=adapter,
+        adapter_parameters=sum(map(math.prod, own.values())),
+    )
+
+
+def _check_base(adapter: AdapterFolder, cache: Path) -> None:
+    """Sees that an adapter's base is a model.
+
+    Raises:
+        InputError: it is an adapter too, maybe itself.
+        ModelNotFound: its name means nothing.
+    """
+    base = _folder(adapter.base, cache)
+    if base is not None and is_adapter(base):
+        raise InputError(
+            f"{adapter.folder}: is an adapter of {adapter.base}, which is an adapter too; merge that into its own base"
+            " model, save it as a model, and name that as the base"
+        )
 
 
 def _sound(folder: Path, cache: Path) -> bool:
@@ -200,7 +270,7 @@ def _inspect(folder: Path, cache: Path) -> Weights:
         raise InputError(f"{folder}: has no tokenizer ({', '.join(_TOKENIZERS)}); name a folder that has one")
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
-        counts = [_parameters(path) for path in files]
+        counts = [sum(map(math.prod, shapes(path).values())) for path in files]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: its files are damaged: {type(error).__name__}: {error}") from error
     text = config.get("text_config") or config
@@ -237,20 +307,6 @@ def _files(folder: Path) -> list[Path]:
             " with `smallenough models --pull`, or copy the folder anew"
         )
     return [folder / name for name in names]
-
-
-def _parameters(path: Path) -> int:
-    """How many weights a safetensors file holds, by its header."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > path.stat().st_size:
-            raise ValueError(f"{path.name} is not whole")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    ends = [tensor["data_offsets"][1] for tensor in header.values()]
-    if 8 + length + max(ends, default=0) != path.stat().st_size:
-        raise ValueError(f"{path.name} is not whole")
-    return sum(math.prod(tensor["shape"]) for tensor in header.values())
 
 
 def _size(name: str) -> str:

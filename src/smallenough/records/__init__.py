@@ -8,7 +8,16 @@ module has those of one subject.
 from dataclasses import replace
 
 from smallenough.records.execution import Evaluation, Execution, Limits, Program, TestResult
-from smallenough.records.inference import Completion, Message, ModelInfo, Request, Sampling
+from smallenough.records.inference import (
+    Adapter,
+    Answers,
+    Choices,
+    Completion,
+    Message,
+    ModelInfo,
+    Request,
+    Sampling,
+)
 from smallenough.records.plain import Json, digest
 from smallenough.records.tasks import Problem, Suite, Task, Test
 from smallenough.records.trial import Action, Answer, Arm, Ask, Outcome, Propose, Role, Score, SizeClass, Step, TrialKey
@@ -16,9 +25,12 @@ from smallenough.records.usage import Provenance, Usage
 
 __all__ = [
     "Action",
+    "Adapter",
     "Answer",
+    "Answers",
     "Arm",
     "Ask",
+    "Choices",
     "Completion",
     "Evaluation",
     "Execution",

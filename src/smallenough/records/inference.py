@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Answers: TypeAlias = Literal["free", "constrained", "likelihood"]
+"""How an answer comes about: the model writes what it will; it writes, token by token, what can still become one of the
+allowed answers; or each of these is scored by how likely the model finds it, and the likeliest is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,14 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """The answers that are allowed, and how a model is held to them."""
+
+    texts: tuple[str, ...]
+    by: Literal["constrained", "likelihood"]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One inference as a model client gets it."""
 
@@ -49,6 +62,8 @@ class Request:
     """Seconds from the call of `generate`; None: no limit."""
     key: str = ""
     """Identifies the request within its session (`arm/task/repeat/index`): the replay client answers by it."""
+    choices: Choices | None = None
+    """The answers that are allowed; None: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,7 @@ class Completion:
     reasoning: str = ""
     """What stood between `<think>` and `</think>`, or came apart as thinking."""
     tokens_in: int | None = None
-    """Tokens of the prompt, by the server's counter."""
+    """Tokens of the prompt, by the server's counter; where choices were scored, with theirs, which are read too."""
     tokens_out: int | None = None
     """Tokens generated, reasoning included, by the server's counter."""
     reasoning_tokens: int | None = None
@@ -83,6 +98,10 @@ class Completion:
     """Tries that failed before this one."""
     server: str = ""
     """Where it was answered: a URL, or the engine's name."""
+    likelihoods: Mapping[str, float] | None = None
+    """Of each choice, the natural logarithm of how likely the model finds it as the whole answer; None: not asked."""
+    cached: bool = False
+    """Whether it was given to the same request before, and kept: what it took was taken then."""
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -90,6 +109,23 @@ class Completion:
         if not self.tokens_out or not self.generate_seconds:
             return None
         return self.tokens_out / self.generate_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What a fine-tuned model was made from, as far as its files tell."""
+
+    base: str
+    """The base model."""
+    base_digest: str | None = None
+    data_digest: str | None = None
+    """Of what it was trained on."""
+    suite: str | None = None
+    """Which it was trained on."""
+    run_id: str | None = None
+    """The training's run in MLflow."""
+    parameters: int | None = None
+    """How many weights it has of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +147,7 @@ class ModelInfo:
     """The server's or engine's version."""
     dtype: str | None = None
     """What weights and activations are computed in, where the engine tells it (`float32`, `bfloat16`)."""
+    adapter: Adapter | None = None
+    """What was merged into its base model; None: nothing, or not known."""
+    answers: tuple[Answers, ...] = ("free",)
+    """The ways in which it can be asked to answer."""

@@ -28,7 +28,9 @@ TRIAL_TAGS = ("session", "arm", "model", "provider", "strategy", "suite", "task"
 TRIAL_NUMBERS = ("repeat", "level", "chosen", "seed", "baseline", "steps")
 """Columns of the trials table that are parameters of the trial's run."""
 ATTEMPT_TAGS = ("session", "arm", "model", "strategy", "suite", "task", "category", "role", "outcome")
-ATTEMPT_NUMBERS = ("repeat", "attempt", "parent", "temperature", "top_p", "max_tokens", "seed")
+_TOLD_APART = ("name", "provider", "adapter")
+"""What parameters tell of a model under names of their own."""
+ATTEMPT_NUMBERS = ("repeat", "attempt", "parent", "temperature", "top_p", "max_tokens", "seed", "cached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ def arm_run(
         "prompt_templates": started.prompts,
         "concurrency": context.plan.concurrency,
         "scored_from": context.plan.scored_from,
-        **{f"model_{name}": value for name, value in asdict(info).items() if name not in ("name", "provider")},
+        **{f"model_{name}": value for name, value in asdict(info).items() if name not in _TOLD_APART},
+        **{f"adapter_{name}": value for name, value in (asdict(info.adapter) if info.adapter else {}).items()},
         "further_models": [asdict(other) for other in started.further] or None,
     }
     return RunRecord(

@@ -59,7 +59,7 @@ def main() -> None:
     send([Ready(place, kind, network.VERSIONS)])
     load = commands.get()
     assert isinstance(load, Load)
-    batch = _load(load.folder, place, kind, send)
+    batch = _load(load, place, kind, send)
     if batch is None:
         return
     for turns in itertools.count(1):
@@ -81,18 +81,21 @@ def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
     os._exit(0)
 
 
-def _load(folder: str, place: str, kind: str, send: Send) -> Batch | None:
+def _load(load: Load, place: str, kind: str, send: Send) -> Batch | None:
     from smallenough.models.engine.attention import Unsupported
     from smallenough.models.engine.batch import Batch
     from smallenough.models.engine.network import Network
     from smallenough.models.engine.tokens import Tokens
 
     try:
-        tokens, model = Tokens(folder), Network(folder, place, kind)
+        tokens, model = Tokens(load.tokenizer or load.folder), Network(load.folder, place, kind, load.adapter)
+    except ImportError as error:
+        send([Failed("package", error.name or str(error))])
+        return None
     except Exception as error:  # noqa: BLE001 - what libraries raise has no common base
         text = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, Unsupported | OSError | ValueError | RuntimeError | MemoryError):
-            text = f"its files in {folder} are not as they should be ({type(error).__name__}: {text})"
+            text = f"its files in {load.folder} are not as they should be ({type(error).__name__}: {text})"
         short = isinstance(error, MemoryError) or out_of_memory(text)
         send([Failed("memory" if short else "model", text)])
         return None

@@ -19,6 +19,10 @@ class Load:
 
     folder: str
     """With the files that transformers saves: configuration, safetensors, tokenizer."""
+    adapter: str | None = None
+    """The folder of a LoRA adapter that is merged into it, as peft saves it."""
+    tokenizer: str | None = None
+    """The folder of the tokenizer, where it is another one."""
     kind: Literal["load"] = "load"
 
 

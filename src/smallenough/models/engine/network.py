@@ -87,13 +87,15 @@ class Network:
         folder: where it lies, as transformers saves models.
         place: a torch device.
         kind: the name of a torch dtype.
+        adapter: the folder of a LoRA adapter that is merged into it, as peft saves it; None: nothing is.
 
     Raises:
         Unsupported: it can't be used; says why.
+        ImportError: a package for adapters is not installed.
         RuntimeError: memory is too small.
     """
 
-    def __init__(self, folder: str, place: str, kind: str) -> None:
+    def __init__(self, folder: str, place: str, kind: str, adapter: str | None = None) -> None:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         torch.set_num_threads(usable_cores())
@@ -101,10 +103,16 @@ class Network:
         self._attention = Attention()
         AttentionInterface.register(_NAME, self._attention)
         self._model = _load(folder, kind).to(self._device)
+        files: Path | None = Path(folder)
+        if adapter is not None:
+            from smallenough.models.engine.merging import merge
+
+            self._model, changed = merge(self._model, Path(adapter))
+            files = None if changed else files
         self.bytes = sum(weights.numel() * weights.element_size() for weights in self._model.parameters())
         """Of its weights."""
         if place == "cpu":
-            _lay_out(self._model, Path(folder))
+            _lay_out(self._model, files)
         config = self._model.config.get_text_config()
         self._vocabulary = int(config.vocab_size)
         self.context: int = int(getattr(config, "max_position_embeddings", None) or 2**31)
@@ -234,8 +242,13 @@ def _load(folder: str, kind: str) -> Any:
     return model.eval()
 
 
-def _lay_out(model: Any, folder: Path) -> None:
-    """Has oneDNN lay out the weights of linear layers as its products want them, where it can."""
+def _lay_out(model: Any, files: Path | None) -> None:
+    """Has oneDNN lay out the weights of linear layers as its products want them, where it can.
+
+    Args:
+        model: the model.
+        files: the folder of its files; None: they have another table of embeddings.
+    """
     library = torch.ops.mkldnn
     if not torch.backends.mkldnn.is_available() or not hasattr(library, "_linear_pointwise"):
         return
@@ -250,7 +263,7 @@ def _lay_out(model: Any, folder: Path) -> None:
                 module.weight = torch.nn.Parameter(torch.empty(0, dtype=module.weight.dtype), requires_grad=False)
     names = {name for name, parameter in model.named_parameters(remove_duplicate=False) if parameter is shared}
     for parameter in model.parameters():  # what is left is a view of a file that is in memory as a whole
-        unread = _unread(folder, names) if parameter is shared else None
+        unread = _unread(files, names) if files and parameter is shared else None
         parameter.data = parameter.data.clone() if unread is None or unread.dtype != parameter.dtype else unread
 
 

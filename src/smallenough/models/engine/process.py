@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from typing import TypeAlias
 
 from smallenough.errors import MissingPackage, ModelError, ModelOutOfMemory, ModelUnavailable, SmallenoughError
+from smallenough.models.adapters import AdapterFolder
 from smallenough.models.engine.messages import (
     Command,
     Done,
@@ -99,11 +100,13 @@ class Engine:
         """
         return self._ready.result(seconds)
 
-    def load(self, model: str, folder: str) -> None:
-        """Has a model loaded, the first and only one; requests are answered when it is."""
+    def load(self, model: str, folder: str, adapter: AdapterFolder | None = None) -> None:
+        """Has a model loaded, the first and only one, with what is merged into it; requests are answered when it is."""
+        merged = str(adapter.folder) if adapter else None
+        tokenizer = merged if adapter and adapter.has_tokenizer else None
         with self._lock:
             self.model = model
-            self._send(Load(folder))
+            self._send(Load(folder, merged, tokenizer))
 
     def ask(self, request: Request) -> tuple[int, Inbox]:
         """Hands a request over; returns its number, and where its reports come to."""
