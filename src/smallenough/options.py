@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from smallenough.errors import InputError, UnknownName
 from smallenough.plugins import load
-from smallenough.records import Json
+from smallenough.records import Answers, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class StrategyOptions:
 
     shots: int = 0
     """Solved examples of the suite that go before the first question (few-shot)."""
+    answers: Answers = "free"
+    """How the answers to label tasks come about: `free`, `constrained` to the task's labels as the model writes, or the
+    label of the highest `likelihood`."""
 
     @property
     def models(self) -> tuple[str, ...]:

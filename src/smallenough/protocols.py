@@ -45,12 +45,15 @@ class ModelClient(Protocol):
     def generate(self, request: Request, on_token: OnToken | None = None) -> Completion:
         """Answers one request, streaming inside, so that a deadline or `cancel` stops it at once.
 
+        A request with choices is answered by one of them, in a way that `describe` names among the model's `answers`.
+
         Raises:
             ModelNotFound: the server does not have the model.
             ModelTimeout: the deadline passed.
             ModelOutOfMemory: the model does not fit.
             ModelUnavailable: what is transient was tried again, and it still failed; or it was cancelled.
-            ModelError: the model can't answer this request, as one longer than its context.
+            ModelError: the model can't answer this request, as one longer than its context, or one with choices in a
+                way that it does not know.
         """
         ...
 

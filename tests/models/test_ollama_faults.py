@@ -20,7 +20,7 @@ from smallenough.errors import (
 from smallenough.models.flight import Flight
 from smallenough.models.ollama import OllamaClient
 from smallenough.models.retrying import RETRIES, retrying
-from smallenough.records import Completion, Request, Sampling, replace
+from smallenough.records import Choices, Completion, Request, Sampling, replace
 from tests.models.conftest import Connect
 from tests.servers.faulty import Answer, Fault, FaultyServer, Model
 
@@ -466,3 +466,44 @@ def test_loopback_never_goes_through_a_proxy(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert connect(server.url, retries=0).generate(hello).text == "Hello there"
+
+
+class TestChoices:
+    """Answers that are held to choices: by the server, which gets them as a JSON schema."""
+
+    @pytest.fixture
+    def held(self, hello: Request) -> Request:
+        return replace(hello, choices=Choices(("A00", "B00"), "constrained"))
+
+    def test_the_server_gets_them_as_a_schema_and_answers_in_json(
+        self, server: FaultyServer, faulty: OllamaClient, held: Request, hello: Request
+    ) -> None:
+        server.program(Answer('"B00"'))
+        assert faulty.generate(held).text == "B00"
+        assert server.state.bodies[-1]["format"] == {"type": "string", "enum": ["A00", "B00"]}
+        faulty.generate(hello)
+        assert not server.state.bodies[-1].get("format")
+        assert faulty.describe(hello.model).answers == ("free", "constrained")
+
+    @pytest.mark.parametrize("text", ["B00", '"C00"', "[]", '{"label": "B00"}', ""])
+    def test_a_server_that_does_not_hold_to_them_is_told(
+        self, server: FaultyServer, faulty: OllamaClient, held: Request, text: str
+    ) -> None:
+        server.program(Answer(text))
+        with pytest.raises(
+            ModelError, match=r"does not hold answers to the choices.*0\.5 or later, or take answers=free"
+        ):
+            faulty.generate(held)
+        assert server.state.requests["/api/chat"] == 1, "another try would bring the same"
+
+    def test_an_answer_that_is_cut_off_is_a_wrong_one(
+        self, server: FaultyServer, faulty: OllamaClient, held: Request
+    ) -> None:
+        server.program(Answer('"B', done_reason="length"))
+        completion = faulty.generate(held)
+        assert (completion.text, completion.finish) == ('"B', "length")
+
+    def test_it_does_not_tell_likelihoods(self, server: FaultyServer, faulty: OllamaClient, held: Request) -> None:
+        with pytest.raises(ModelError, match="Ollama does not tell how likely an answer is; take answers=constrained"):
+            faulty.generate(replace(held, choices=Choices(("A00",), "likelihood")))
+        assert not server.state.requests["/api/chat"]

@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -187,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         with state.changed:
             state.bodies.append(body)
             answer = state.programmed.popleft() if state.programmed else None
-        answer = answer or state.answer(body)
+        answer = answer or _held(state.answer(body), body)
         if answer.fault in ("hang", "freeze", "toil") or (answer.fault == "reset" and not answer.streamed):
             self._begun()
             self._fail(answer)
@@ -320,6 +320,14 @@ def _line(value: Mapping[str, Any]) -> bytes:
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def _held(answer: Answer, body: Mapping[str, Any]) -> Answer:
+    """The answer as the real server holds it to a format: JSON of a text among those that are allowed."""
+    allowed = (body.get("format") or {}).get("enum")
+    if not allowed:
+        return answer
+    return replace(answer, text=json.dumps(answer.text if answer.text in allowed else allowed[0]), pieces=())
 
 
 def _last_line(answer: Answer, body: Mapping[str, Any]) -> dict[str, Any]:

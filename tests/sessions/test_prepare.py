@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smallenough.errors import InputError
-from smallenough.records import Json, Sampling, SizeClass, replace
+from smallenough.records import Json, Sampling, SizeClass, Suite, Task, replace
 from smallenough.sessions.prepare import Prepared, prepare
 from smallenough.sessions.settings import Settings, Wish
 from smallenough.sessions.wishes import check_parameter, options_by_name
@@ -161,3 +161,40 @@ def test_a_name_has_one_price(model: str, tmp_path: Path, monkeypatch: pytest.Mo
     own_models(tmp_path, monkeypatch, entry("hosted", model))
     with pytest.raises(InputError, match="m is a model of several providers, and has a price with one of them alone"):
         prepared(Wish("hosted", SINGLE), Wish(f"replay:{tmp_path / 'local.jsonl'}#m", SINGLE))
+
+
+LABELS = Suite(
+    "colours", tuple(Task(f"t{n}", "Which?", kind="label", labels=("a", "b"), reference="a") for n in (1, 2))
+)
+
+
+class TestAnswers:
+    """What a model can't do, or a suite does not allow, is told before anything runs."""
+
+    @pytest.fixture
+    def able(self, tmp_path: Path) -> str:
+        path = tmp_path / "able.jsonl"
+        info = {"name": "m", "provider": "replay", "digest": "d", "answers": ["free", "likelihood"]}
+        path.write_text(json.dumps({"model": "m", "info": info}) + "\n")
+        return f"replay:{path}#m"
+
+    def prepared(self, model: str, answers: str, suite: Suite = LABELS) -> Prepared:
+        wish = Wish(model, (("single", {"answers": answers}),))
+        return prepare(suite, [wish], Settings(sandbox="subprocess"))
+
+    def test_the_way_is_among_the_plan_s_options(self, able: str) -> None:
+        (arm,) = self.prepared(able, "likelihood").plan.arms
+        assert (arm.name, arm.options) == ("m single answers=likelihood", {"shots": 0, "answers": "likelihood"})
+
+    def test_a_model_that_can_t_is_refused(self, able: str, model: str) -> None:
+        said = "replay models can't answer by answers=constrained; m can by free or likelihood, and the embedded engine"
+        with pytest.raises(InputError, match=re.escape(said)):
+            self.prepared(able, "constrained")
+        with pytest.raises(InputError, match=r"can't answer by answers=likelihood; m can by free, and"):
+            self.prepared(model, "likelihood")
+
+    def test_a_suite_without_labels_is_refused(self, able: str) -> None:
+        with pytest.raises(
+            InputError, match=r"needs tasks with labels to choose from, and \d+ of \d+ of 'basics' have none"
+        ):
+            self.prepared(able, "likelihood", SUITE)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smallenough.options import StrategyOptions
 from smallenough.strategies import best_of_n, branching, cascade, single
 
-WORDS: dict[str, Any] = {"shots": st.integers(0, 3)}
+WORDS: dict[str, Any] = {"shots": st.integers(0, 3), "answers": st.sampled_from(["free", "constrained"])}
 BRANCHING: dict[str, Any] = {
     "max_depth": st.integers(0, 4),
     "width": st.integers(1, 3),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import pytest
 
-from smallenough.errors import ModelNotFound
+from smallenough.errors import ModelError, ModelNotFound
 from smallenough.protocols import ModelClient
-from smallenough.records import Completion, ModelInfo, Request, replace
+from smallenough.records import Choices, Completion, ModelInfo, Request, replace
+
+CHOICES = ("yes", "no", "not at all")
+WAYS: tuple[Literal["constrained", "likelihood"], ...] = ("constrained", "likelihood")
 
 
 class ModelClientContract:
@@ -69,6 +73,23 @@ class ModelClientContract:
         assert isinstance(info, ModelInfo)
         assert info.name == request_.model
         assert info.provider
+
+    def test_it_holds_answers_to_choices_as_it_says(self, client: ModelClient, request_: Request) -> None:
+        answers = client.describe(request_.model).answers
+        assert "free" in answers
+        for by in WAYS:
+            request = replace(request_, choices=Choices(CHOICES, by), key=by)
+            if by not in answers:
+                with pytest.raises(ModelError):
+                    client.generate(request)
+                continue
+            completion = client.generate(request)
+            assert completion.text in CHOICES
+            assert (completion.likelihoods is not None) == (by == "likelihood")
+            if completion.likelihoods is not None:
+                assert completion.likelihoods.keys() == set(CHOICES)
+                assert all(value <= 0 for value in completion.likelihoods.values())
+                assert completion.likelihoods[completion.text] == max(completion.likelihoods.values())
 
     def test_processes_are_ids_or_unknown(self, client: ModelClient) -> None:
         processes = client.processes()

@@ -198,6 +198,7 @@ class HuggingFaceClient:
             prompt_seconds=report.prompt_seconds,
             generate_seconds=report.generate_seconds,
             server=f"embedded engine, {engine.together} at most together",
+            likelihoods=report.likelihoods,
         )
 
     @contextlib.contextmanager

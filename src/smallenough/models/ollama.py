@@ -21,13 +21,15 @@ from smallenough.models.ollama_server import OllamaServer, drain, pieces_of, tag
 from smallenough.models.reasoning import reasoning_tokens, separate
 from smallenough.models.retrying import QUESTION_RETRIES, RETRIES, retrying
 from smallenough.protocols import OnProgress, OnToken
-from smallenough.records import Completion, Message, ModelInfo, Request, Sampling
+from smallenough.records import Choices, Completion, Message, ModelInfo, Request, Sampling
 
 _Result = TypeVar("_Result")
 
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 _FINISH: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
+Finish: TypeAlias = Literal["stop", "length", "unknown"]
+
 
 
 class OllamaClient:
@@ -82,6 +84,7 @@ class OllamaClient:
             server=self.url,
             version=self.health(),
         )
+            answers=("free", "constrained"),
 
     def processes(self) -> Sequence[int] | None:
         """The server's process on this machine (its runners are its children); None: elsewhere, or hidden."""
@@ -212,12 +215,18 @@ class OllamaClient:
         separated = separate(pieces)
         thinking = len(thoughts) + separated.reasoning_pieces
         return Completion(
-            text=separated.text,
+            text=self._chosen(separated.text, choices, finish) if choices else separated.text,
             reasoning="\n\n".join(filter(None, ["".join(thoughts).strip(), separated.reasoning])),
             tokens_in=part.prompt_eval_count,
             tokens_out=part.eval_count,
             reasoning_tokens=reasoning_tokens(part.eval_count, thinking, len(thoughts) + len(pieces)),
-            finish=_FINISH.get(part.done_reason or "", "unknown"),
+        choices = request.choices
+        if choices and choices.by != "constrained":
+            raise ModelError(
+                f"{request.model}: Ollama does not tell how likely an answer is; take answers=constrained, or the"
+                " embedded engine (huggingface:)"
+            )
+            finish=finish,
             started=started,
             seconds=seconds,
             first_token_seconds=first,
@@ -227,6 +236,7 @@ class OllamaClient:
             retries=retries,
             server=self.url,
         )
+                format={"type": "string", "enum": list(choices.texts)} if choices else None,
 
 
 def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -247,9 +257,29 @@ def _options(sampling: Sampling) -> dict[str, Any]:
 
 def _seconds(nanoseconds: int | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e9
+        finish: Finish = _FINISH.get(part.done_reason or "", "unknown")
 
 
 def _count(text: str | None) -> int | None:
     """The number of weights that a size like `134.52M` means."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMBT]?)", text or "")
     return round(float(match[1]) * _SCALES[match[2]]) if match else None
+    def _chosen(self, text: str, choices: Choices, finish: str) -> str:
+        """The choice that is written as JSON.
+
+        Raises:
+            ModelError: it is none, which the server should have seen to.
+        """
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if value in choices.texts:
+            return str(value)
+        if finish == "length":  # cut off on the way
+            return text
+        raise ModelError(
+            f"the server at {self.url} does not hold answers to the choices: it let {text[:80]!r} pass; update Ollama"
+            " to 0.5 or later, or take answers=free"
+        )
+

@@ -34,8 +34,10 @@ _INFO = TypeAdapter(ModelInfo)
 
 
 def request_digest(request: Request) -> str:
-    """Identifies what a model is asked: model, messages and sampling, not the deadline or the key."""
-    return digest([request.model, [asdict(message) for message in request.messages], asdict(request.sampling)])
+    """Identifies what a model is asked: model, messages, sampling and choices, not the deadline or the key."""
+    choices = [asdict(request.choices)] if request.choices else []
+    messages = [asdict(message) for message in request.messages]
+    return digest([request.model, messages, asdict(request.sampling), *choices])
 
 
 class ReplayClient:
@@ -65,8 +67,10 @@ class ReplayClient:
 
         Raises:
             ModelNotFound: none is recorded for `request`; names the nearest that is.
-            ModelError: the file is gone, or changed, since it was opened.
+            ModelError: the file is gone, or changed, since it was opened; or the model can't be asked in this way.
         """
+        if request.choices and request.choices.by not in self.describe(request.model).answers:
+            raise ModelError(f"{request.model}: its answers can't be {request.choices.by}, by what is recorded of it")
         completion = self._answer(request)
         if on_token is not None:
             on_token()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from smallenough.records.execution import Evaluation
-from smallenough.records.inference import Message, Sampling
+from smallenough.records.inference import Choices, Message, Sampling
 from smallenough.records.plain import Json
 
 Role: TypeAlias = Literal["solve", "subtask", "combine", "judge", "extract"]
@@ -68,6 +68,8 @@ class Ask:
     """Seconds after which the inference is stopped; None: the session's time-out."""
     note: str = ""
     """Why the strategy asks this, in a word or two (`feedback`, `hint 2`): recorded, never interpreted."""
+    choices: Choices | None = None
+    """The answers that are allowed; None: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class Bench:
             min(self.plan.timeout, ask.deadline or self.plan.timeout),
             f"{trial.key}/{index}",
         )
+            ask.choices,
         started, completion, failure = now(), None, None
         with monitor.attempt() as window:
             try:

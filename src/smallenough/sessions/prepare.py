@@ -16,7 +16,7 @@ from smallenough.models.catalogue import defaults_for, own
 from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
-from smallenough.records import Arm, ModelInfo, Suite
+from smallenough.records import Answers, Arm, ModelInfo, Suite
 from smallenough.sessions.charged import Asked, charged
 from smallenough.sessions.check import check_wanted, place_of_provider
 from smallenough.sessions.named import (
@@ -155,6 +155,7 @@ def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults
             said = f"{arm.name}: asks {info.name} besides itself; name another model there"
             faults.note(InputError(said), place)
         further = faults.catch(partial(further_models, arm, client), place)
+        faults.catch(partial(_check_answers, arm.name, known.answers, (info, *(further or ())), suite), place)
         prompts = faults.catch(partial(load_prompts, arm, suite), place) if suite else None
         if prompts is not None and further is not None:
             asked = (
@@ -163,6 +164,31 @@ def _look_up(wish: Wish, suite: Suite | None, client: ModelClient | None, faults
             )
             found.append(_Found(arm, info, make_strategy(arm, prompts), prompts, further, asked))
     return found
+
+
+def _check_answers(arm: str, answers: Answers, models: Sequence[ModelInfo], suite: Suite | None) -> None:
+    """Sees that every model can answer in the way that is wanted, and every task says what may be answered.
+
+    Raises:
+        InputError: one can't, or does not.
+    """
+    if answers == "free":
+        return
+    for info in models:
+        if answers not in info.answers:
+            raise InputError(
+                f"{arm}: {info.provider} models can't answer by answers={answers}; {info.name} can by"
+                f" {' or '.join(info.answers)}" + ("" if info.provider == "huggingface" else _ENGINE)
+            )
+    lacking = [task.id for task in suite.tasks if not task.labels] if suite else []
+    if suite and lacking:
+        raise InputError(
+            f"{arm}: answers={answers} needs tasks with labels to choose from, and {len(lacking)} of"
+            f" {len(suite.tasks)} of {suite.name!r} have none, {lacking[0]} for one; take other tasks, or answers=free"
+        )
+
+
+_ENGINE = ", and the embedded engine (huggingface:) by any"
 
 
 def _described(called: str, name: str, client: ModelClient) -> ModelInfo:

@@ -1,10 +1,18 @@
-"""What the strategies share: which steps are candidates for the answer, and how good the public tests find them."""
+"""What the strategies share: what answers are held to, which steps are candidates, how good public tests find them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallenough.records import Ask, Step
+from smallenough.options import StrategyOptions
+from smallenough.records import Ask, Choices, Problem, Step
+
+
+def choices(problem: Problem, options: StrategyOptions) -> Choices | None:
+    """What an answer to the problem is held to: its labels, where the options say so; None: nothing."""
+    if options.answers == "free" or not problem.labels:
+        return None
+    return Choices(problem.labels, options.answers)
 
 
 def candidates(steps: Sequence[Step]) -> list[Step]:

@@ -25,7 +25,7 @@ from smallenough.errors import InputError
 from smallenough.options import StrategyOptions
 from smallenough.prompts import Prompts
 from smallenough.records import Action, Ask, Problem, Sampling, Step
-from smallenough.strategies._steps import merit
+from smallenough.strategies._steps import choices, merit
 from smallenough.syntax import normalised
 
 
@@ -47,6 +47,8 @@ class Options(StrategyOptions):
             raise InputError("best_of_n: n must be 1 or more")
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             raise InputError("best_of_n: temperature must be between 0 and 2")
+        if self.answers == "likelihood" and self.n > 1:
+            raise InputError("best_of_n: the likeliest answer is always the same; take single, or answers=constrained")
 
     @property
     def least_asks(self) -> int:
@@ -72,9 +74,9 @@ class BestOfN:
         if not self.options.parallel:
             found = self.options.early_stop and any(step.passed for step in steps)
             wanted = drawn if found else min(drawn + 1, wanted)
-        messages = self.prompts.first(problem)
+        messages, held = self.prompts.first(problem), choices(problem, self.options)
         return [
-            Ask(messages, sampling=Sampling(self.options.temperature, seed=seed + sample), note="sample")
+            Ask(messages, sampling=Sampling(self.options.temperature, seed=seed + sample), note="sample", choices=held)
             for sample in range(drawn, wanted)
         ]
 

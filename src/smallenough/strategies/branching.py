@@ -26,7 +26,7 @@ from smallenough.options import StrategyOptions
 from smallenough.prompts import Prompts
 from smallenough.records import Action, Ask, Message, Problem, Sampling, Step
 from smallenough.strategies import _subtasks
-from smallenough.strategies._steps import acceptable, candidates, merit
+from smallenough.strategies._steps import acceptable, candidates, choices, merit
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class Branching:
     def next(self, problem: Problem, steps: Sequence[Step], seed: int) -> list[Action]:
         """The first attempt, or the next branches of the best step, or the next of the subtasks, or nothing."""
         if not steps:
-            return [Ask(self.prompts.first(problem), sampling=self._sampling(0, seed))]
+            held = choices(problem, self.options)
+            return [Ask(self.prompts.first(problem), sampling=self._sampling(0, seed), choices=held)]
         tries = list(takewhile(lambda step: isinstance(step.action, Ask) and step.action.role == "solve", steps))
         level, begun = divmod(len(tries) - 1, self.options.width)
         if self._done(tries):
@@ -128,7 +129,8 @@ class Branching:
             note, move = moves[turn % len(moves)]
             messages = move(problem, parent, turn // len(moves) + 1)
         sampling = self._sampling(level, seed + 1 + turn)
-        return Ask(messages, sampling=sampling, parent=parent.index, note=note)
+        held = choices(problem, self.options)
+        return Ask(messages, sampling=sampling, parent=parent.index, note=note, choices=held)
 
     def _moves(self) -> list[tuple[str, Callable[[Problem, Step, int], tuple[Message, ...]]]]:
         options, prompts = self.options, self.prompts

@@ -16,7 +16,7 @@ for a whole arm.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from smallenough.options import StrategyOptions, parse_spec, strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import Strategy
 from smallenough.records import Action, Ask, Json, Problem, Sampling, Step
-from smallenough.strategies._steps import acceptable, merit
+from smallenough.strategies._steps import acceptable, choices, merit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,12 @@ class Options(StrategyOptions):
     def __post_init__(self) -> None:
         if not self.large:
             raise InputError("cascade: name the large model, as in cascade:large=mistral")
-        if self.of_first.shots:
+        first = strategy_options(*self.spec)
+        if first.shots:
             raise InputError("cascade: shots hold for both models; give them to cascade itself, not to its first")
+        if first.answers != "free":
+            raise InputError("cascade: answers holds for both models; say it of cascade itself, not of its first")
+        _ = self.of_first
 
     @property
     def spec(self) -> tuple[str, dict[str, Json]]:
@@ -54,8 +58,8 @@ class Options(StrategyOptions):
 
     @property
     def of_first(self) -> StrategyOptions:
-        """The options of the small model's strategy, validated."""
-        return strategy_options(*self.spec)
+        """The options of the small model's strategy, validated; answers come about as the cascade's do."""
+        return replace(strategy_options(*self.spec), answers=self.answers)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -91,7 +95,8 @@ class Cascade:
             return actions
         prompts = self.prompts.others.get(self.options.large, self.prompts)
         sampling, parent = Sampling(seed=seed, stop=prompts.stop), answer.index if answer else None
-        return [Ask(prompts.first(problem), self.options.large, sampling, parent, note="large")]
+        held = choices(problem, self.options)
+        return [Ask(prompts.first(problem), self.options.large, sampling, parent, note="large", choices=held)]
 
     def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
         """The better one on the public tests of both models' answers; of equals, the large model's."""

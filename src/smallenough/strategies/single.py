@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from smallenough.options import StrategyOptions
 from smallenough.prompts import Prompts
 from smallenough.records import Action, Ask, Problem, Sampling, Step
+from smallenough.strategies._steps import choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Single:
         """The one attempt, if it is still to come."""
         if steps:
             return []
-        return [Ask(self.prompts.first(problem), sampling=Sampling(seed=seed))]
+        held = choices(problem, self.options)
+        return [Ask(self.prompts.first(problem), sampling=Sampling(seed=seed), choices=held)]
 
     def choose(self, problem: Problem, steps: Sequence[Step]) -> Step | None:
         """The one attempt."""

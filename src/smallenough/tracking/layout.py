@@ -362,6 +362,7 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
         "hidden": asdict(scored.hidden) if scored and scored.hidden else None,
         "scores": [asdict(score) for score in scored.scores] if scored else [],
         "usage": asdict(usage) if usage else None,
+        "choices": asdict(action.choices) if action.choices else None,
     }
     return RunRecord(
         record,

@@ -32,6 +32,8 @@ class ScriptClient:
 
     def generate(self, request: Request, on_token: OnToken | None = None) -> Completion:
         """Answers one request. See `smallenough.protocols.ModelClient`."""
+        if request.choices is not None:
+            raise ModelError(f"{request.model}: a program's answer can't be held to choices; take answers=free")
         sampling = request.sampling
         asked = {
             "messages": [asdict(message) for message in request.messages],

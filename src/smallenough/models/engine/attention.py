@@ -1,6 +1,7 @@
 """Attention over what is remembered, for one pass of a model: transformers calls it once a layer.
 
-A pass either reads parts of prompts, or steps: one new token for each sequence of a batch.
+A pass reads parts of prompts, or steps: one new token for each sequence of a batch; or it branches: reads several ways
+in which one sequence may go on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Attention:
     """What `AttentionInterface` is given; `now` is the pass that is going on."""
 
     def __init__(self) -> None:
-        self.now: Reading | Stepping | None = None
+        self.now: Reading | Stepping | Branching | None = None
 
     def __call__(
         self, module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
@@ -97,9 +98,51 @@ class _Part:
 
     def _mask(self, window: int | None, like: Any) -> Any:
         if window not in self._masks:
-            rows = torch.arange(self.start, self.end, device=like.device)[:, None]
-            self._masks[window] = _mask(rows, self.end, window, like)
+            self._masks[window] = _hidden(self._visible(window, like.device), like)
         return self._masks[window]
+
+    def _visible(self, window: int | None, place: Any) -> Any:
+        """Which of the sequence's tokens each of these sees."""
+        return _seen(torch.arange(self.start, self.end, device=place)[:, None], self.end, window)
+
+
+class Branching:
+    """A pass over tokens each of which may follow what a sequence remembers, or another one of them.
+
+    Args:
+        memory: the sequence, with room for all of them; what is written there is of no use later.
+        parents: of each token, the place of the one before it, which comes earlier; -1: it follows the sequence.
+    """
+
+    def __init__(self, memory: Memory, parents: Sequence[int]) -> None:
+        lines: list[list[int]] = []
+        for place, parent in enumerate(parents):
+            lines.append([*(lines[parent] if parent >= 0 else ()), place])
+        self._branches = _Branches(memory, lines)
+        self.positions = [memory.length + len(line) - 1 for line in lines]
+        """Of each token in its sequence."""
+
+    def attend(self, layer: int, query: Any, key: Any, value: Any, options: dict[str, Any]) -> Any:
+        """Looks with every token at the sequence, at those before it in its own branch, and at itself."""
+        return self._branches.attend(layer, query, key[0], value[0], options)
+
+
+class _Branches(_Part):
+    """Tokens after a sequence's end, of which each sees its own line alone."""
+
+    def __init__(self, memory: Memory, lines: Sequence[Sequence[int]]) -> None:
+        super().__init__(memory, memory.length, memory.length + len(lines))
+        self._lines = lines
+
+    def _visible(self, window: int | None, place: Any) -> Any:
+        visible = torch.zeros((len(self._lines), self.end), dtype=torch.bool, device=place)
+        for row, line in enumerate(self._lines):
+            position = self.start + len(line) - 1
+            first = max(0, position - window + 1) if window else 0
+            visible[row, first : self.start] = True
+            seen = line[-window:] if window else line
+            visible[row, [self.start + one for one in seen]] = True
+        return visible
 
 
 class Stepping:
@@ -156,10 +199,17 @@ class _Group:
 
 def _mask(rows: Any, span: int, window: int | None, like: Any) -> Any:
     """What is added to the weights of tokens at `rows` for those at 0 … `span`: 0, or -inf for what they don't see."""
-    columns = torch.arange(span, device=like.device)
+    return _hidden(_seen(rows, span, window), like)
+
+
+def _seen(rows: Any, span: int, window: int | None) -> Any:
+    """Which of the tokens at 0 … `span` those at `rows` see."""
+    columns = torch.arange(span, device=rows.device)
     visible = columns <= rows
-    if window:
-        visible = visible & (columns > rows - window)
+    return visible & (columns > rows - window) if window else visible
+
+
+def _hidden(visible: Any, like: Any) -> Any:
     return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill(~visible, float("-inf"))
 
 

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from smallenough.models.engine import scoring
+from smallenough.models.engine.choices import Held
+from smallenough.models.engine.choices import Tokens as Answer
 from smallenough.models.engine.memory import Memory, Store
 from smallenough.models.engine.messages import Done, Failed, Fault, Generate, Piece, Report, out_of_memory
 from smallenough.models.engine.network import Network
@@ -46,6 +49,10 @@ class _Sequence:
     sampler: Sampler
     text: TextStream
     memory: Memory
+    answers: list[Answer]
+    """The allowed ones; empty: any."""
+    held: Held | None
+    """What the answer can still become; None: it is not held to anything while it is written."""
     read: int = 0
     """Parts of the prompt that the network has seen."""
     logits: Any = None
@@ -73,6 +80,7 @@ class Batch:
         self._tokens = tokens
         self._send = send
         self._ends = network.ends | tokens.ends
+        self._chosen_ends = tokens.ends_of(self._ends)
         self._waiting: deque[_Sequence] = deque()
         self._active: dict[Memory, _Sequence] = {}
         self._store = Store()
@@ -116,10 +124,14 @@ class Batch:
         network, sampling = self._network, request.sampling
         prompt = self._tokens.encode(request.messages)
         context = min(network.context, sampling.context or network.context)
-        if len(prompt) >= context:
+        choices = request.choices
+        answers = self._tokens.answers(request.messages, choices.texts) if choices else []
+        longest = max(map(len, answers), default=0)
+        if len(prompt) + longest >= context:
+            told = f", the longest allowed answer {longest}" if longest else ""
             raise BadRequest(
-                f"the prompt has {len(prompt)} tokens, and the context is {context}: shorten the prompt, or take a"
-                " model with a longer context"
+                f"the prompt has {len(prompt)} tokens{told}, and the context is {context}: shorten the prompt, or take"
+                " a model with a longer context"
             )
         most = context - len(prompt)
         return _Sequence(
@@ -133,6 +145,8 @@ class Batch:
             ),
             TextStream(self._tokens.decode, sampling.stop),
             Memory(len(prompt)),
+            answers,
+            Held(answers) if choices and choices.by == "constrained" else None,
         )
 
     def _chosen(self) -> dict[_Sequence, int]:
@@ -174,9 +188,12 @@ class Batch:
             if one.read == len(one.prompt.parts):
                 one.began = now
                 self._waiting.remove(one)
+                row, one.logits = one.logits, None
+                if one.answers and one.held is None:
+                    self._guarded(partial(self._score, one, row), [one])
+                    continue
                 self._active[one.memory] = one
                 self._store.add(one.memory)
-                row, one.logits = one.logits, None
                 self._guarded(partial(self._take, one, row), [one])
         return sum(len(part) for _, part in parts)
 
@@ -187,8 +204,35 @@ class Batch:
             self._guarded(partial(self._take, sequence, row), [sequence])
         return 0
 
+    def _score(self, sequence: _Sequence, logits: Any) -> int:
+        """Finds the likeliest of the allowed answers, and tells it."""
+        request, began = sequence.request, time.perf_counter()
+        assert request.choices is not None
+        texts = request.choices.texts
+        found, read = scoring.likelihoods(self._network, sequence.memory, logits, sequence.answers, self._chosen_ends)
+        self._tell(sequence, texts[found.index(max(found))])
+        times = (sequence.prompt_seconds, time.perf_counter() - began)
+        likelihoods = dict(zip(texts, found, strict=True))
+        self._reports.append(Done(request.id, len(sequence.prompt) + read, 0, "stop", *times, likelihoods))
+        return read
+
+    def _take_held(self, sequence: _Sequence, held: Held, logits: Any) -> int:
+        """Adds the next token that is allowed, until it is clear which answer it becomes."""
+        request = sequence.request
+        assert request.choices is not None
+        sequence.last = token = sequence.sampler.pick(scoring.held_logits(logits, held, self._chosen_ends))
+        sequence.tokens += 1
+        answer = held.take(token)
+        if answer is not None:
+            self._leave(sequence)
+            self._tell(sequence, request.choices.texts[answer])
+            self._end(sequence, "stop")
+        return 0
+
     def _take(self, sequence: _Sequence, logits: Any) -> int:
         """Adds the next token to a sequence's answer, and ends the answer where it has to end."""
+        if sequence.held is not None:
+            return self._take_held(sequence, sequence.held, logits)
         sequence.last = token = sequence.sampler.pick(logits)
         sequence.tokens += 1
         ended = token in self._ends
@@ -199,10 +243,12 @@ class Batch:
             return 0
         self._leave(sequence)
         self._tell(sequence, sequence.text.end())
-        finish: Literal["stop", "length"] = "stop" if ended or sequence.text.stopped else "length"
+        self._end(sequence, "stop" if ended or sequence.text.stopped else "length")
+        return 0
+
+    def _end(self, sequence: _Sequence, finish: Literal["stop", "length"]) -> None:
         times = (sequence.prompt_seconds, time.perf_counter() - sequence.began)
         self._reports.append(Done(sequence.request.id, len(sequence.prompt), sequence.tokens, finish, *times))
-        return 0
 
     def _leave(self, sequence: _Sequence) -> None:
         del self._active[sequence.memory]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from smallenough.records import Message, Sampling
+from smallenough.records import Choices, Message, Sampling
 
 # ------------------------------------------------------------------------------------------ from the client
 
@@ -33,6 +33,8 @@ class Generate:
     id: int
     messages: tuple[Message, ...]
     sampling: Sampling
+    choices: Choices | None = None
+    """The answers that are allowed; None: any."""
     kind: Literal["generate"] = "generate"
 
 
@@ -88,6 +90,8 @@ class Done:
     prompt_seconds: float
     """Reading the prompt, without waiting for a place in the batch."""
     generate_seconds: float
+    likelihoods: dict[str, float] | None = None
+    """Logarithms, by choice, where they were asked for."""
     kind: Literal["done"] = "done"
 
 

@@ -43,7 +43,7 @@ from transformers import (
 from transformers.utils import logging
 
 from smallenough.machine import usable_cores
-from smallenough.models.engine.attention import Attention, Reading, Stepping, Unsupported, spans_agree
+from smallenough.models.engine.attention import Attention, Branching, Reading, Stepping, Unsupported, spans_agree
 from smallenough.models.engine.memory import Memory, Store
 
 _SHAPES = (1, 2, 4, 8, 16, 32)
@@ -151,6 +151,17 @@ class Network:
         Both are in the store's order as it was before: a sequence that has outgrown its place stands elsewhere then.
         """
         return self._step(store, tokens, next(shape for shape in self.shapes if shape >= len(tokens)))
+
+    def branches(self, memory: Memory, tokens: Sequence[int], parents: Sequence[int]) -> Any:
+        """Logits after each of some tokens with which a sequence may go on, (tokens, vocabulary).
+
+        Args:
+            memory: the sequence, with room for them all; it remembers none of them.
+            tokens: each after the one that it follows.
+            parents: of each, the place of the one that it follows; -1: it follows the sequence.
+        """
+        self._attention.now = branching = Branching(memory, parents)
+        return self._pass(tokens, branching.positions, keep=0)
 
     def _step(self, store: Store, tokens: Sequence[int], height: int) -> Any:
         memories, empty = list(store), [0] * (height - len(tokens))

@@ -36,7 +36,7 @@ from smallenough.models.engine.messages import (
     decode,
     encode,
 )
-from smallenough.records import Message, Request
+from smallenough.records import Choices, Message, Request
 
 _ENDING_SECONDS = 10.0
 """For so long a process that was asked to end is waited for."""
@@ -118,7 +118,7 @@ class Engine:
                 inbox.put(self._end)
             else:
                 self._inboxes[number] = inbox
-                self._send(Generate(number, messages, request.sampling))
+                self._send(Generate(number, messages, request.sampling, _clean_choices(request.choices)))
         return number, inbox
 
     def drop(self, number: int) -> None:
@@ -229,3 +229,7 @@ def _refusal(report: Failed, model: str) -> SmallenoughError:
 def _clean(message: Message) -> Message:
     """Half a surrogate pair, as a hostile program can print it, has no UTF-8."""
     return Message(message.role, message.content.encode("utf-8", "replace").decode())
+
+
+def _clean_choices(choices: Choices | None) -> Choices | None:
+    return choices and Choices(tuple(one.encode("utf-8", "replace").decode() for one in choices.texts), choices.by)
