@@ -64,6 +64,8 @@ class Plan:
     prices: Mapping[str, Json] = field(default_factory=dict)
     """What the machine costs: `per_kwh`, `per_machine_hour`, `currency`, `as_of`; what is not known is left out. And
     under `tokens` what hosted models charge, by name: `input` and `output` for a million tokens, `as_of`."""
+    cache: bool = False
+    """Whether answers are kept, and taken from those that were."""
     scored_from: str | None = None
     """The session whose completions these are, scored again; None: its own."""
 

@@ -11,8 +11,9 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from smallenough.events import ArmFinished, ArmStarted, Event, Plan, TrialFinished
-from smallenough.records import TrialKey
+from smallenough.cli.common import counted
+from smallenough.events import ArmFinished, ArmStarted, AttemptFinished, Event, Plan, TrialFinished
+from smallenough.records import Completion, TrialKey
 from smallenough.wording import duration
 
 _EVERY = 15.0
@@ -38,6 +39,7 @@ class SessionProgress:
         self._answered: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._fresh: Counter[str] = Counter()
+        self._cached: Counter[str] = Counter()
         self._started: dict[str, float] = {}
         self._said = 0.0
         self._console = Console(file=sys.stderr, quiet=quiet)
@@ -72,6 +74,8 @@ class SessionProgress:
                 self._bars[event.arm] = self._progress.add_task(
                     event.arm, total=self._each, completed=self._done[event.arm], told=""
                 )
+            case AttemptFinished(completion=Completion(cached=True)):
+                self._cached[event.key.arm] += 1
             case TrialFinished():
                 self._count(event.key, event)
             case ArmFinished():
@@ -103,6 +107,8 @@ class SessionProgress:
         parts = [f"{answered} answered"] if answered and not solved else [f"{solved} solved"]
         if self._failed[arm]:
             parts.append(f"{self._failed[arm]} failed")
+        if self._cached[arm]:
+            parts.append(f"{counted(self._cached[arm], 'answer')} from the cache")
         left = self._each - self._done[arm]
         if fresh and seconds > _SETTLED:
             parts.append(f"{60 * fresh / seconds:.1f}/min")

@@ -88,6 +88,13 @@ _OPTIONS = (
         metavar="NAME",
         help="Where solutions run: `bubblewrap`, or `subprocess` (limits only, no isolation).  [default: bubblewrap]",
     ),
+    click.option(
+        "--cache",
+        is_flag=True,
+        default=None,
+        help="Take answers that the same model gave to the same request before, and keep new ones; what comes from the "
+        "cache is in no timing.",
+    ),
     click.option("--seed", type=int, help="Seed of all sampling.  [default: 0]"),
     click.option(
         "--timeout",

@@ -293,6 +293,9 @@ class ExperimentFile(Part):
     """Requests in flight at the same time; by default one a server."""
     timeout: Seconds = 300.0
     """Seconds that one inference may take."""
+    cache: bool = False
+    """Take an answer that the same model gave to the same request before, where no chance has a part in it, and keep
+    those that are new. What comes from the cache is in no timing."""
     fail_on_error: Amount | None = None
     """End the session when more trials than so many fail for infrastructure: a count, or below 1 a fraction of all."""
     urls: tuple[str, ...] = ()

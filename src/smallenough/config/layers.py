@@ -42,6 +42,7 @@ SETTINGS = (
     Setting("repeats", "repeats"),
     Setting("seed", "seed"),
     Setting("concurrency", "concurrency"),
+    Setting("cache", "cache"),
     Setting("timeout", "timeout"),
     Setting("urls", "urls", "OLLAMA_HOST"),
     Setting("sandbox", "sandbox"),

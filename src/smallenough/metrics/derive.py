@@ -25,9 +25,11 @@ class AttemptFacts:
     """Place of its action in the trial."""
     parent: int | None = None
     completion: Completion | None = None
-    """None: the model's server failed."""
+    """None: the model's server failed, or was not asked."""
     usage: Usage | None = None
     """None: not monitored."""
+    cached: bool = False
+    """Whether nobody was asked: what it took is not known then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,14 @@ class TrialFacts:
     def of(cls, trial: Trial, finished: TrialFinished) -> TrialFacts:
         """Of a trial that has ended."""
         attempts = [
-            AttemptFacts(index, _parent(trial, index), attempt.completion, attempt.usage)
+            AttemptFacts(index, _parent(trial, index), cached=True)
+            if attempt.completion and attempt.completion.cached
+            else AttemptFacts(index, _parent(trial, index), attempt.completion, attempt.usage)
             for index, attempt in sorted(trial.attempts.items())
         ]
         started = min((attempt.started for attempt in trial.attempts.values()), default=None)
-        wall = None if started is None else max(finished.time - started, 0.0)
+        known = started is not None and not any(attempt.cached for attempt in attempts)
+        wall = max(finished.time - started, 0.0) if known and started is not None else None
         return cls(attempts, trial.steps, finished.scored, finished.outcome, finished.chosen, wall)
 
 
@@ -167,7 +172,7 @@ def _inference(facts: TrialFacts) -> dict[str, float | None]:
         "tokens_total": None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
         "reasoning_tokens": total(one.reasoning_tokens if one else None for one in asked),
         "tokens_per_second": sum(one.tokens_out or 0 for one in rated) / generating if generating else None,
-        "model_calls": float(len(facts.attempts)),
+        "model_calls": float(sum(not attempt.cached for attempt in facts.attempts)),
     }
 
 

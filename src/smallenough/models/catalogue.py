@@ -7,6 +7,7 @@ count of parameters.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from datetime import date
@@ -18,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from smallenough.config import DEFAULT, Located, Value, from_here, read_yaml, validated
 from smallenough.errors import Faults, InputError
-from smallenough.records import ModelInfo, Sampling, SizeClass, replace
 from smallenough.models import adapters
+from smallenough.records import ModelInfo, Sampling, SizeClass, replace
 
 LARGE_FROM = 3_000_000_000
 """An unknown model with at least this many parameters is large."""
@@ -172,6 +173,37 @@ def own_origin(entry: CatalogueEntry, *keys: str) -> str:
     return file.origin((number, *keys)) if (number, *keys) in file.lines else ""
 
 
+def add(values: Mapping[str, Any]) -> Path:
+    """Adds an entry to the user's own file, in place of one of that name that was added so; the rest stays as it is.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: the file can't be written, or names such a model in another way; nothing is changed.
+    """
+    path, written = _stamp()
+    lines = path.read_text("utf-8").splitlines() if written else []
+    mark = f"# {values['name']}: by `smallenough export`"
+    if mark in lines:
+        del lines[lines.index(mark) : lines.index(mark) + 2]
+    elif own(str(values["name"])):
+        raise InputError(f"{from_here(path)}: has an entry {values['name']!r} of your own; choose another name")
+    # JSON is YAML, whatever is in the values.
+    text = "\n".join([*lines, mark, f"- {json.dumps(values, ensure_ascii=False)}", ""])
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, "utf-8")
+        load(fresh)
+        fresh.replace(path)
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: can't be written: {error.strerror or error}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return from_here(path)
+
+
 def packaged(name: str) -> CatalogueEntry | None:
     """The entry of the model that the embedded engine knows by this very name; None: there is none."""
     entry = _catalogue().get(name)
@@ -184,6 +216,20 @@ def lookup(name: str) -> CatalogueEntry | None:
     `smollm2:135m-instruct-q4_0` is a `smollm2:135m`, and `codellama:13b` a `codellama`. The folder of an adapter has
     its base model's, with the class of prompts that it was trained with.
     """
+    return _lookup(name) or _of_adapter(name)
+
+
+def _of_adapter(name: str) -> CatalogueEntry | None:
+    adapter = adapters.named(name)
+    if adapter is None:
+        return None
+    base, trained = _lookup(adapter.base), adapter.manifest.prompt_class
+    if base is None:
+        return CatalogueEntry(name=adapter.base, provider="huggingface", size_class=trained) if trained else None
+    return base.model_copy(update={"size_class": trained}) if trained else base
+
+
+def _lookup(name: str) -> CatalogueEntry | None:
     known = _catalogue()
     bare, _, tag = name.partition(":")
     if tag in ("", "latest"):
@@ -216,20 +262,6 @@ def defaults_for(name: str, info: ModelInfo | None = None) -> CatalogueEntry:
         description="Not in the catalogue.",
         sampling=_LARGE if large else _SMALL,
     )
-    return _lookup(name) or _of_adapter(name)
-
-
-def _of_adapter(name: str) -> CatalogueEntry | None:
-    adapter = adapters.named(name)
-    if adapter is None:
-        return None
-    base, trained = _lookup(adapter.base), adapter.manifest.prompt_class
-    if base is None:
-        return CatalogueEntry(name=adapter.base, provider="huggingface", size_class=trained) if trained else None
-    return base.model_copy(update={"size_class": trained}) if trained else base
-
-
-def _lookup(name: str) -> CatalogueEntry | None:
 
 
 def defaults_of(called: str, name: str) -> dict[str, Value]:

@@ -12,8 +12,9 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from smallenough.errors import ModelError, ModelNotFound, ModelTimeout
 from smallenough.models.flight import Flight
@@ -27,9 +28,9 @@ _Result = TypeVar("_Result")
 
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
-_FINISH: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
 Finish: TypeAlias = Literal["stop", "length", "unknown"]
 
+_FINISH: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
 
 
 class OllamaClient:
@@ -83,8 +84,8 @@ class OllamaClient:
             context_length=facts.get(f"{family}.context_length"),
             server=self.url,
             version=self.health(),
-        )
             answers=("free", "constrained"),
+        )
 
     def processes(self) -> Sequence[int] | None:
         """The server's process on this machine (its runners are its children); None: elsewhere, or hidden."""
@@ -167,6 +168,42 @@ class OllamaClient:
                 f"{self.url} finds no model {model!r} to pull; look for its name on ollama.com"
             ) from error
 
+    def create(self, model: str, base: str, adapter: Mapping[str, Path], on_progress: OnProgress | None = None) -> None:
+        """Has the server make `model` of one that it has and a LoRA adapter; the base's template and parameters stay.
+
+        Args:
+            model: its name; one that is there is replaced.
+            base: a model of the server.
+            adapter: the adapter's files, by the name under which the server reads them.
+            on_progress: told what the server does.
+
+        Raises:
+            ModelNotFound: the server does not have `base`.
+            ModelUnavailable: no server answers, or it broke off.
+            ModelError: it can't use this adapter with this model.
+        """
+        api = self._server.api
+        with self._server.wire.flight(None) as flight, self._server.mapped(base, flight):
+            held = {name: api.create_blob(path) for name, path in adapter.items()}
+            steps = api.create(tagged(model), from_=tagged(base), adapters=held, stream=True)
+            status = None
+            with contextlib.closing(pieces_of(steps)) as told:
+                for step in told:
+                    status = step.status
+                    if on_progress is not None:
+                        on_progress(status or "", None, None)
+            if status != "success":
+                raise ConnectionResetError(f"making {model} ended at {status!r}")
+
+    def delete(self, model: str) -> None:
+        """Removes `model` from the server.
+
+        Raises:
+            ModelNotFound: the server does not have it.
+            ModelUnavailable: no server answers.
+        """
+        self._ask(lambda _: self._server.api.delete(tagged(model)), model)
+
     def _ask(self, question: Callable[[Flight], _Result], model: str = "") -> _Result:
         return self._server.ask(question, min(self._retries, QUESTION_RETRIES), model)
 
@@ -183,6 +220,12 @@ class OllamaClient:
                 )
 
     def _try(self, request: Request, flight: Flight, on_token: OnToken | None, retries: int) -> Completion:
+        choices = request.choices
+        if choices and choices.by != "constrained":
+            raise ModelError(
+                f"{request.model}: Ollama does not tell how likely an answer is; take answers=constrained, or the"
+                " embedded engine (huggingface:)"
+            )
         with self._server.mapped(request.model, flight, request.deadline):
             self._server.listen(flight)
             pieces: list[str] = []
@@ -193,6 +236,7 @@ class OllamaClient:
                 model=tagged(request.model),
                 messages=_messages(request.messages),
                 options=_options(request.sampling),
+                format={"type": "string", "enum": list(choices.texts)} if choices else None,
                 stream=True,
             )
             with contextlib.closing(pieces_of(stream)) as parts:
@@ -213,6 +257,7 @@ class OllamaClient:
                 else:
                     raise ConnectionResetError("the stream ended before the answer did")
         separated = separate(pieces)
+        finish: Finish = _FINISH.get(part.done_reason or "", "unknown")
         thinking = len(thoughts) + separated.reasoning_pieces
         return Completion(
             text=self._chosen(separated.text, choices, finish) if choices else separated.text,
@@ -220,12 +265,6 @@ class OllamaClient:
             tokens_in=part.prompt_eval_count,
             tokens_out=part.eval_count,
             reasoning_tokens=reasoning_tokens(part.eval_count, thinking, len(thoughts) + len(pieces)),
-        choices = request.choices
-        if choices and choices.by != "constrained":
-            raise ModelError(
-                f"{request.model}: Ollama does not tell how likely an answer is; take answers=constrained, or the"
-                " embedded engine (huggingface:)"
-            )
             finish=finish,
             started=started,
             seconds=seconds,
@@ -236,7 +275,25 @@ class OllamaClient:
             retries=retries,
             server=self.url,
         )
-                format={"type": "string", "enum": list(choices.texts)} if choices else None,
+
+    def _chosen(self, text: str, choices: Choices, finish: str) -> str:
+        """The choice that is written as JSON.
+
+        Raises:
+            ModelError: it is none, which the server should have seen to.
+        """
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if value in choices.texts:
+            return str(value)
+        if finish == "length":  # cut off on the way
+            return text
+        raise ModelError(
+            f"the server at {self.url} does not hold answers to the choices: it let {text[:80]!r} pass; update Ollama"
+            " to 0.5 or later, or take answers=free"
+        )
 
 
 def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -257,29 +314,9 @@ def _options(sampling: Sampling) -> dict[str, Any]:
 
 def _seconds(nanoseconds: int | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e9
-        finish: Finish = _FINISH.get(part.done_reason or "", "unknown")
 
 
 def _count(text: str | None) -> int | None:
     """The number of weights that a size like `134.52M` means."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMBT]?)", text or "")
     return round(float(match[1]) * _SCALES[match[2]]) if match else None
-    def _chosen(self, text: str, choices: Choices, finish: str) -> str:
-        """The choice that is written as JSON.
-
-        Raises:
-            ModelError: it is none, which the server should have seen to.
-        """
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if value in choices.texts:
-            return str(value)
-        if finish == "length":  # cut off on the way
-            return text
-        raise ModelError(
-            f"the server at {self.url} does not hold answers to the choices: it let {text[:80]!r} pass; update Ollama"
-            " to 0.5 or later, or take answers=free"
-        )
-

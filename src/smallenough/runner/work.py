@@ -90,8 +90,8 @@ class Bench:
             ask.sampling.over(arm.sampling if own else replace(arm.sampling, stop=())),
             min(self.plan.timeout, ask.deadline or self.plan.timeout),
             f"{trial.key}/{index}",
-        )
             ask.choices,
+        )
         started, completion, failure = now(), None, None
         with monitor.attempt() as window:
             try:
@@ -100,7 +100,7 @@ class Bench:
                 failure = _failure(error)
             if completion is None or completion.retries:  # what answers may be another process now
                 follow(self.clients[arm.provider], monitor)
-        usage = window.usage
+        usage = None if completion and completion.cached else window.usage
         return AttemptFinished(trial.key, index, started, completion, failure, usage, now())
 
     def check(self, trial: Trial, index: int) -> StepFinished:

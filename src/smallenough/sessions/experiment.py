@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from smallenough.events import (
 )
 from smallenough.journal import Journal
 from smallenough.metrics import MetricsCollector
+from smallenough.models.cached import CachedClient, PredictionCache
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient
 from smallenough.records import Json, ModelInfo, Suite
@@ -57,6 +58,9 @@ class SessionResult:
     """Whether it was stopped at once: then nothing shall be waited for."""
 
 
+PREDICTIONS = "predictions"
+"""The folder of kept answers, in the store's."""
+
 StartWriter = Callable[[Path, Store], "subprocess.Popen[bytes]"]
 
 
@@ -87,7 +91,8 @@ def run(
             book.begin(SessionStarted(session, prepared.plan, _circumstances(prepared, say), now()))
             book.append(ReferencesTimed(references, now()))
             process = start_writer(book.folder, store)
-            status, failed = _carry_out(prepared, book, Progress(references=references), control, observe)
+            ready = _caching(prepared, store)
+            status, failed = _carry_out(ready, book, Progress(references=references), control, observe)
         writer.step_forward(process)
         return SessionResult(session, status, book.folder, process, control.reason, failed, control.breaking_off())
 
@@ -134,7 +139,7 @@ def resume(
             book.append(reopened := TrialReopened(key, now()))
             progress.apply(reopened)
         process = writer.start(folder, store)
-        status, failed = _carry_out(prepared, book, progress, control, observe)
+        status, failed = _carry_out(_caching(prepared, store), book, progress, control, observe)
     writer.step_forward(process)
     return SessionResult(folder.name, status, folder, process, control.reason, failed, control.breaking_off())
 
@@ -191,6 +196,19 @@ def _run_rest(
         return runner.run(), runner.failures
     finally:
         prepared.close()
+
+
+def _caching(prepared: Prepared, store: Store) -> Prepared:
+    """With clients that keep answers and take what was kept, where the plan says so."""
+    if not prepared.plan.cache:
+        return prepared
+    cache = PredictionCache(store.folder / PREDICTIONS)
+    clients: dict[str, ModelClient] = {}
+    for provider, client in prepared.clients.items():
+        arms = [arm.name for arm in prepared.plan.arms if arm.provider == provider]
+        infos = [info for name in arms for info in (prepared.models[name], *prepared.further.get(name, ()))]
+        clients[provider] = CachedClient(client, cache, {info.name: info for info in infos})
+    return replace(prepared, clients=clients)
 
 
 def _references(prepared: Prepared, store: Store, say: Callable[[str], None]) -> dict[str, float]:

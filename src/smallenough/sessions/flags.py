@@ -32,6 +32,7 @@ class Flags:
     experiment: str | None = None
     repeats: int | None = None
     seed: int | None = None
+    cache: bool | None = None
     concurrency: int | None = None
     sandbox: str | None = None
     timeout: float | None = None

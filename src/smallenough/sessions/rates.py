@@ -107,7 +107,7 @@ class _Taken:
     started: float | None = None
     """When its part began; None: none is under way."""
     whole: bool = True
-    """Whether every part ended in order: of one that was killed it is not known what it took."""
+    """Whether every part ended in order, and every answer was asked for: else it is not known what it takes."""
     seconds: float = 0.0
     joules: list[float | None] = field(default_factory=list)
     trials: int = 0
@@ -132,7 +132,9 @@ class _Taken:
                         self.models[event.key, place] = action.model or self.arm.model
             case AttemptFinished():
                 self.attempts += 1
-                if event.completion:
+                if event.completion and event.completion.cached:
+                    self.whole = False
+                elif event.completion:
                     asked = self.models.get((event.key, event.index), self.arm.model)
                     self.tokens[asked].append((event.completion.tokens_in, event.completion.tokens_out))
             case TrialFinished(failure=None):

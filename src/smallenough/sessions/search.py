@@ -166,8 +166,18 @@ class Search:
 
     def _identity(self, prepared: Prepared) -> str:
         """The same for all that decides what candidates come to, so that only such a search is gone on with."""
-        plan = {**asdict(prepared.plan), "experiment": "", "prices": {}}
+        plan: dict[str, Any] = {**asdict(prepared.plan), "experiment": "", "prices": {}}
         models = [asdict(info) for info in prepared.models.values()]
+        # What neither knew when earlier searches began is no part of it where it says nothing.
+        if not plan["cache"]:
+            del plan["cache"]
+        for arm in plan["arms"]:
+            if arm["options"].get("answers") == "free":
+                del arm["options"]["answers"]
+        for info in models:
+            del info["answers"]
+            if info["adapter"] is None:
+                del info["adapter"]
         prompts = [prompts.digest for prompts in prepared.prompts.values()]
         return digest([plan, models, prompts, self.part.model_dump(mode="json", exclude={"candidates"})])[:12]
 

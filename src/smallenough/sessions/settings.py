@@ -70,3 +70,4 @@ class Settings:
     sample_interval: float = 0.1
     scorers: tuple[str, ...] | None = None
     prices: Mapping[str, Json] = field(default_factory=dict)
+    cache: bool = False

@@ -164,7 +164,7 @@ def _plain(value: Any) -> Json:
     return value.isoformat() if isinstance(value, date) else value
 
 
-_SAME = ("repeats", "seed", "concurrency", "sandbox", "timeout", "urls", "weights", "fail_on_error", "scorers")
+_SAME = ("repeats", "seed", "concurrency", "sandbox", "timeout", "urls", "weights", "fail_on_error", "scorers", "cache")
 """Settings that have the same name in the file."""
 
 

@@ -91,6 +91,7 @@ ATTEMPTS = (
     Column("temperature", "Float64", "", "of sampling"),
     Column("top_p", "Float64", "0 to 1", "of sampling"),
     *_whole(max_tokens="tokens allowed", seed="of sampling"),
+    Column("cached", "boolean", "", "whether its answer was kept from before: then it took nothing; NA: it was not"),
     *_texts(note="why the strategy asked", error="class of the first failure"),
     Column("solved", "boolean", "0 or 1", "whether it passes every test that decides"),
     Column("public_passed_ratio", "Float64", "0 to 1", "public tests passed"),

@@ -293,6 +293,7 @@ def attempt_row(context: Context, trial: Trial, index: int, scored: Scored | Non
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
+        "cached": 1.0 if attempt.completion and attempt.completion.cached else None,
         "note": action.note or None,
         "error": next((one.error for one in (attempt.failure, check.failure if check else None, failed) if one), None),
         "solved": None if hidden is None or hidden.passed is None else float(hidden.passed),
@@ -315,7 +316,7 @@ def _attempt_outcome(attempt: AttemptFinished, check: StepFinished | None, solve
 
 def _completion(attempt: AttemptFinished) -> dict[str, Json]:
     completion = attempt.completion
-    if completion is None:
+    if completion is None or completion.cached:
         return {}
     return {
         "latency_seconds": completion.seconds,
@@ -354,6 +355,7 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
     body = {
         "messages": [asdict(message) for message in action.messages],
         "sampling": {name: row.get(name) for name in ("temperature", "top_p", "max_tokens", "seed")},
+        "choices": asdict(action.choices) if action.choices else None,
         "completion": asdict(attempt.completion) if attempt.completion else None,
         "failure": asdict(attempt.failure) if attempt.failure else None,
         "check_failure": asdict(check.failure) if check and check.failure else None,
@@ -362,7 +364,6 @@ def attempt_run(row: Mapping[str, Json], trial: Trial, index: int, scored: Score
         "hidden": asdict(scored.hidden) if scored and scored.hidden else None,
         "scores": [asdict(score) for score in scored.scores] if scored else [],
         "usage": asdict(usage) if usage else None,
-        "choices": asdict(action.choices) if action.choices else None,
     }
     return RunRecord(
         record,

@@ -54,7 +54,8 @@ class _Arm:
 
     def metrics(self, totals: ArmTotals) -> dict[str, float]:
         """The arm's metrics. MLflow keeps what once stood: what is no longer known, for want in a part, becomes NaN."""
-        found = arm_metrics(self.trials, totals.usage)
+        cached = any(row["cached"] for row in self.attempts)  # then what was measured is not what its trials take
+        found = arm_metrics(self.trials, None if cached else totals.usage)
         if totals.idle_cpu_rate is not None:
             found["idle_cpu_rate"] = totals.idle_cpu_rate
         self.told |= found.keys()
