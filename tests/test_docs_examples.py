@@ -47,6 +47,11 @@ NOT_RUN = {
     " --strategy single --strategy best_of_n:n=4 --strategy branching:width=1,max_depth=2 --strategy cascade"
     " --limit 65 --max-tokens 200 --concurrency 16": "takes a quarter of an hour, and PyTorch; its output is shown",
     "smallenough models --pull smollm2:135m": "fetches from Ollama's library; tests/cli/test_models.py pulls",
+    "smallenough train --suite mine --validation-share 0.1 --patience 3": (
+        "takes minutes, and PyTorch; tests/cli/test_train.py trains"
+    ),
+    "smallenough run --model huggingface:mlruns/adapters/smollm2-135m-mine --model huggingface:smollm2:135m"
+    " --suite test": "takes PyTorch, and what was trained; tests/cli/test_train.py runs it",
     "smallenough ui": "runs until Ctrl-C; tests/cli/test_ui.py starts it and looks at it",
 }
 """Commands that are not run, and why. Those of smallenough are parsed all the same (tests/test_docs.py)."""

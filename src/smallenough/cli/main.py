@@ -31,6 +31,7 @@ _COMMANDS = {
     "plan": "Tell how many tasks and repeats an answer needs, and what they take.",
     "score": "Score saved completions again, without a model.",
     "search": "Search for a model's best options within a limit on cost, then compare them.",
+    "train": "Fine-tune small models on a suite's references (LoRA).",
     "flush": "Write to MLflow what a session could not write while it ran.",
     "tasks": "List, show, import and export tasks.",
     "config": "Show what is in force and where it came from; check an experiment file.",
