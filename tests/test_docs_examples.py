@@ -52,6 +52,13 @@ NOT_RUN = {
     ),
     "smallenough run --model huggingface:mlruns/adapters/smollm2-135m-mine --model huggingface:smollm2:135m"
     " --suite test": "takes PyTorch, and what was trained; tests/cli/test_train.py runs it",
+    "pip install 'smallenough[icd10]'": "makes the environment in which this is run",
+    "smallenough tasks build icd10 --level chapter --train 3000 --validation 200 --test 315": (
+        "takes ten seconds; tests/cli/test_build.py builds"
+    ),
+    "smallenough run --suite icd10-chapter-test --model smollm2:135m --strategy single:shots=5 --max-tokens 16": (
+        "takes what was built"
+    ),
     "smallenough ui": "runs until Ctrl-C; tests/cli/test_ui.py starts it and looks at it",
 }
 """Commands that are not run, and why. Those of smallenough are parsed all the same (tests/test_docs.py)."""

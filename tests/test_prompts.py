@@ -176,3 +176,52 @@ def test_the_packages_templates_hold_for_every_task(size_class: SizeClass) -> No
     prompts = Prompts.load(size_class)
     for task in (*TASKS, Task("free", "Say hello.")):
         prompts.check(task.problem)
+
+
+LABEL_TASK = Task(
+    "t",
+    "Which? {{ x }} Eczema",
+    kind="label",
+    labels=("skin", "eye"),
+    meanings=("Diseases of the skin", "Diseases of the eye"),
+    reference="skin",
+)
+
+
+@pytest.mark.parametrize("size_class", CLASSES)
+def test_label_tasks_have_templates_of_their_own_and_tell_the_labels_once(size_class: SizeClass) -> None:
+    prompts = replace(Prompts.load(size_class), shots=(replace(LABEL_TASK, prompt="Which? Cataract", reference="eye"),))
+    prompts.check(LABEL_TASK.problem)
+    system, _, shown, question = prompts.first(LABEL_TASK.problem)
+    assert "- skin: Diseases of the skin\n- eye: Diseases of the eye\n" in system.content
+    assert "Which? {{ x }} Eczema" in question.content
+    assert "skin" not in question.content
+    assert shown.content.startswith("eye")
+    failed = TestResult("answer in labels", False, "InvalidAnswer", "'leaf' is none of the labels")
+    step = Step(0, Ask(()), "leaf", None, Evaluation((failed,)))
+    for name in ("feedback", "rewrite"):
+        assert "'leaf' is none of the labels" in prompts.render(name, LABEL_TASK.problem, step)
+    assert "skin, eye" in prompts.render("hint", LABEL_TASK.problem, step, level=3)
+
+
+@pytest.mark.parametrize("size_class", CLASSES)
+def test_of_too_many_labels_none_is_told_and_where_any_text_may_be_answered_none_is_asked_for(
+    size_class: SizeClass,
+) -> None:
+    many = replace(LABEL_TASK, labels=tuple(f"l{number}" for number in range(201)), meanings=())
+    for task in (many, replace(LABEL_TASK, labels=(), meanings=())):
+        prompts = Prompts.load(size_class)
+        prompts.check(task.problem)
+        said = " ".join(message.content for message in prompts.first(task.problem))
+        assert "l200" not in said
+        assert "Answer:" in said or "answer" in said.lower()
+
+
+def test_only_the_templates_in_use_are_digested() -> None:
+    everything = Prompts.load("small")
+    code, labels = everything.only([TASKS[0].problem]), everything.only([LABEL_TASK.problem])
+    assert "solve" in code.sources
+    assert not [name for name in code.sources if name.startswith("label/")]
+    assert all(name.startswith("label/") for name in labels.sources)
+    assert len({everything.digest, code.digest, labels.digest}) == 3
+    assert everything.only([TASKS[0].problem, LABEL_TASK.problem]) == everything

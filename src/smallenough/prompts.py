@@ -1,7 +1,8 @@
 """From a problem to messages: prompt templates by class of model, editable, with a digest.
 
 The templates are Jinja2 files (see `templates/README.md`). One that lies in the folder named by
-`SMALLENOUGH_PROMPTS` (default `config/prompts`), as `CLASS/NAME.j2`, is used instead of the package's own.
+`SMALLENOUGH_PROMPTS` (default `config/prompts`), as `CLASS/NAME.j2`, is used instead of the package's own. Label tasks
+have theirs in `CLASS/label`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import ast
 import os
 import re
 import traceback
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import jinja2
 
 from smallenough.errors import InputError
+from smallenough.labels import INVALID
 from smallenough.records import Ask, Evaluation, Message, Problem, SizeClass, Step, Task, TestResult, digest
 from smallenough.syntax import parse
 
@@ -28,6 +30,12 @@ _FIRST = ("system", "solve", "answer")
 _AFTER_FAILURE = ("short", "feedback", "rewrite")
 _AGAIN = ("reformulate", *_AFTER_FAILURE, "hint")
 _SUBTASKS = ("split", "part", "combine")
+_LABEL = "label/"
+"""What the names of the templates for label tasks begin with. Such a task is never split."""
+_CODE_NAMES = (*_FIRST, *_AGAIN, *_SUBTASKS)
+_LABEL_NAMES = tuple(f"{_LABEL}{name}" for name in (*_FIRST, *_AGAIN))
+_MOST_LABELS = 200
+"""Of more labels than these, none is told to a model."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Prompts:
 
     Args:
         size_class: which folder of templates.
-        sources: template text by name.
+        sources: template text by name; those for label tasks are called `label/NAME`.
         shots: solved tasks that go before the first question, as earlier turns of the conversation. Each has an
             entry point and a reference.
         others: the templates for the models that the strategy asks besides, by the model's name.
@@ -64,7 +72,7 @@ class Prompts:
         """
         folder = folder or Path(os.environ.get("SMALLENOUGH_PROMPTS", "config/prompts"))
         sources, paths = {}, {}
-        for name in _FIRST + _AGAIN + _SUBTASKS:
+        for name in _CODE_NAMES + _LABEL_NAMES:
             own = folder / size_class / f"{name}.j2"
             path = own if own.is_file() else _PACKAGED / size_class / f"{name}.j2"
             paths[name] = str(path)
@@ -77,10 +85,17 @@ class Prompts:
                 raise InputError(f"{path}: {error}") from error
         return cls(size_class, sources, paths=paths)
 
+    def only(self, problems: Collection[Problem]) -> Prompts:
+        """With the templates alone that these problems can need: those for code, for label tasks, or both."""
+        kinds = {problem.kind == "label" for problem in problems}
+        names = [name for name in self.sources if name.startswith(_LABEL) in kinds]
+        others = {model: prompts.only(problems) for model, prompts in self.others.items()}
+        return replace(self, sources={name: self.sources[name] for name in names}, others=others)
+
     @property
     def digest(self) -> str:
         """Identifies the text of all templates in use, and the examples."""
-        shots = [[asdict(task) for task in self.shots]] if self.shots else []
+        shots = [[task.content for task in self.shots]] if self.shots else []
         stop = [list(self.stop)] if self.stop else []
         others = {model: prompts.digest for model, prompts in self.others.items()}
         return digest([self.size_class, dict(self.sources), *shots, *stop, *([others] if others else [])])
@@ -98,6 +113,8 @@ class Prompts:
         Raises:
             InputError: the template fails, as where it uses a value that does not exist; names file and line.
         """
+        if problem.kind == "label":
+            name = f"{_LABEL}{name}"
         values = {
             "prompt": problem.prompt.strip(),
             "name": problem.entry_point,
@@ -108,6 +125,7 @@ class Prompts:
             ],
             "examples": [example(shown(test.code, problem), test.output) for test in problem.public_tests],
             "signature": signature(problem),
+            "labels": _labels(problem),
             "unfinished": bool(problem.entry_point and f"def {problem.entry_point}(" in problem.prompt),
             "code": step.code if step else None,
             "failure": _failure(step, problem),
@@ -125,9 +143,10 @@ class Prompts:
         Raises:
             InputError: one fails; names file and line.
         """
-        for name in (*_FIRST, "reformulate", *_SUBTASKS):
+        label = problem.kind == "label"
+        for name in (*_FIRST, "reformulate", *(() if label else _SUBTASKS)):
             self.render(name, problem, **_GIVEN.get(name, {}))
-        for step in (_WRONG, _EMPTY):
+        for step in (_UNLABELLED,) if label else (_WRONG, _EMPTY):
             for name in _AFTER_FAILURE:
                 self.render(name, problem, step)
             for level in range(1, 4):
@@ -176,12 +195,24 @@ _WRONG = Step(
 _EMPTY = Step(0, Ask(()), "I can't.", None, Evaluation(()))
 """And one in which no code was found."""
 
+_NO_LABEL = TestResult("answer in labels", False, INVALID, "it is none of the labels")
+_UNLABELLED = Step(0, Ask(()), "I can't.", None, Evaluation((_NO_LABEL,)))
+"""And one in which there is no label."""
+
 _GIVEN: Mapping[str, Mapping[str, Any]] = {
     "answer": {"code": "def solution(n):\n    return n"},
     "part": {"part": {"name": "half", "parameters": "n", "purpose": "the half of n"}},
     "combine": {"parts": "def half(n):\n    return n / 2"},
 }
 """What those templates get besides, that do not come after a failure."""
+
+
+def _labels(problem: Problem) -> list[dict[str, str]]:
+    """The labels of a task with what they mean, for a model to choose from; none where they are too many to tell."""
+    if len(problem.labels) > _MOST_LABELS:
+        return []
+    meanings = problem.meanings or ("",) * len(problem.labels)
+    return [{"name": name, "meaning": told} for name, told in zip(problem.labels, meanings, strict=True)]
 
 
 def shown(code: str, problem: Problem) -> str:

@@ -9,11 +9,13 @@ from smallenough import plugins
 from smallenough.contracts.scorer import ScorerContract
 from smallenough.errors import InputError, Interrupted, ScorerError
 from smallenough.events import Failure
-from smallenough.metrics import TRIAL_METRICS, MetricsCollector
+from smallenough.labels import judgement
+from smallenough.metrics import LABEL_METRICS, TRIAL_METRICS, MetricsCollector
+from smallenough.metrics.labels import NAMES, LabelsScorer
 from smallenough.metrics.static import StaticScorer
 from smallenough.metrics.tests import TestsScorer
 from smallenough.protocols import AskModel, Scorer
-from smallenough.records import Answer, Ask, Evaluation, Message, Score, Step, Task, TestResult
+from smallenough.records import Answer, Ask, Evaluation, Message, Score, Step, Task, TestResult, replace
 
 TASK = Task("t", "Add one.", "f")
 ASK = Ask((Message("user", "Add one."),))
@@ -31,12 +33,12 @@ def values(scorer: Scorer, answer: Answer) -> dict[str, float | None]:
     return {score.name: score.value for score in scorer.score(TASK, answer)}
 
 
-@pytest.mark.parametrize("name", ["tests", "static"])
+@pytest.mark.parametrize("name", ["tests", "static", "labels"])
 def test_built_in_scorers_are_plugins_with_a_name_and_a_version(name: str) -> None:
     scorer = plugins.load("scorers", name)()
     assert isinstance(scorer, Scorer)
     assert scorer.name == name
-    known = {metric.name for metric in TRIAL_METRICS}
+    known = {metric.name for metric in (*TRIAL_METRICS, *LABEL_METRICS)}
     for score in scorer.score(TASK, Answer(step(None))):
         assert score.scorer == f"{name}/1"
         assert score.name in known
@@ -193,7 +195,7 @@ def test_what_a_scorer_sees_is_the_answer_with_what_decides() -> None:
 
 def test_the_installed_scorers_are_collected() -> None:
     names = [scorer.name for scorer in MetricsCollector.installed().scorers]
-    assert {"tests", "static"} <= set(names)
+    assert {"tests", "static", "labels"} <= set(names)
 
 
 def test_two_scorers_of_one_name_are_refused() -> None:
@@ -201,7 +203,38 @@ def test_two_scorers_of_one_name_are_refused() -> None:
         MetricsCollector([StaticScorer(), TestsScorer(), StaticScorer()])
 
 
-@pytest.mark.parametrize("kind", [TestsScorer, StaticScorer])
+LABEL = Task("t", "Which?", kind="label", labels=("E11.9", "E11.65", "I10"), reference="E11.65", hierarchy="icd10")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("E11.65", (1.0, 0.0, 1.0, 1.0, 1.0)),
+        ("E1165", (1.0, 0.0, 1.0, 1.0, 1.0)),
+        ("E11.9", (0.0, 0.0, 2 / 3, 2 / 4, 4 / 7)),
+        ("I10", (0.0, 0.0, 0.0, 0.0, 0.0)),
+        (None, (0.0, 1.0, None, 0.0, 0.0)),
+    ],
+)
+def test_a_label_is_right_near_wrong_or_none(answer: str | None, expected: tuple[float | None, ...]) -> None:
+    scores = LabelsScorer().score(LABEL, Answer(step(answer), judgement(answer, LABEL)))
+    assert [score.name for score in scores] == list(NAMES)
+    assert tuple(score.value for score in scores) == expected
+
+
+def test_labels_without_a_hierarchy_have_no_hierarchical_scores_and_without_a_reference_no_scores() -> None:
+    flat, unknown = replace(LABEL, hierarchy=""), replace(LABEL, reference=None)
+    found = {score.name: score.value for score in LabelsScorer().score(flat, Answer(step("E11.9")))}
+    assert found == {**dict.fromkeys(NAMES), "exact_match": 0.0, "invalid_answer": 0.0}
+    assert {score.value for score in LabelsScorer().score(unknown, Answer(step("E11.9")))} == {None}
+
+
+def test_a_label_is_no_code_to_be_measured() -> None:
+    scores = StaticScorer().score(LABEL, Answer(step("red")))
+    assert {score.value for score in scores} == {None}
+
+
+@pytest.mark.parametrize("kind", [TestsScorer, StaticScorer, LabelsScorer])
 class TestBuiltIn(ScorerContract):
     @pytest.fixture
     def scorer(self, kind: type[Scorer]) -> Scorer:

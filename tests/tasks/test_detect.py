@@ -89,11 +89,11 @@ def test_a_bad_first_line_does_not_hide_the_form(tmp_path: Path) -> None:
 
 
 def test_none_of_the_forms_is_told(tmp_path: Path) -> None:
-    path = written(tmp_path / "x.jsonl", {"question": 1, "answer": 2})
+    path = written(tmp_path / "x.jsonl", {"question": 1, "reply": 2})
     with pytest.raises(InputError) as caught:
         open_source(path)
     assert str(caught.value).startswith(
-        f"{path}:1: in none of the forms that can be read; its keys are question, answer"
+        f"{path}:1: in none of the forms that can be read; its keys are question, reply"
     )
     assert all(form in str(caught.value) for form in FORMS)
 

@@ -1,4 +1,4 @@
-"""`smallenough tasks`: list, show, import and export tasks."""
+"""`smallenough tasks`: list, show, import and export tasks; building them is in `build`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smallenough.cli import build
 from smallenough.cli.common import counted, json_option, open_store, print_json, store_options
 from smallenough.cli.tables import print_table
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from smallenough.sessions.suites import Listed
 
 
-@click.group("tasks", short_help="List, show, import and export tasks.")
+@click.group("tasks", short_help="List, show, import, build and export tasks.")
 def command() -> None:
-    """List, show, import and export tasks.
+    """List, show, import, build and export tasks.
 
     A suite is a named set of tasks: built in (`basics`, `humaneval`, `mbpp`), imported under a name of yours, or a
     file. `NAME@2` is the second version of an imported suite.
@@ -28,8 +29,12 @@ def command() -> None:
       smallenough tasks list --suite basics
       smallenough tasks show fibonacci
       smallenough tasks import problems.jsonl --suite mine
+      smallenough tasks build icd10 --level chapter
       smallenough tasks export --suite mine --output mine.jsonl
     """
+
+
+command.add_command(build.command)
 
 
 @command.command("list", short_help="List suites, or the tasks of one.")
@@ -104,7 +109,8 @@ def import_command(
     """Import FILE_OR_FOLDER as a suite, after every reference solution in it has passed its tests in the sandbox.
 
     It may be a file in the MBPP form, the HumanEval form, or the own form (one JSON object a line with task_id, name,
-    problem, canonical_solution, tests, category, complexity, object), gzipped or not, or a folder of CATEGORY.jsonl.
+    problem, canonical_solution, tests, category, complexity, object; for tasks whose answer is a label or a short text
+    with task_id, problem, answer, labels), gzipped or not, or a folder of CATEGORY.jsonl.
     Importing again makes a new version; older ones stay.
 
     \b
@@ -191,6 +197,9 @@ def _show_task(task: Task, *, reference: bool, hidden: bool) -> None:
     level = "" if task.level is None else f", level {task.level}"
     click.secho(f"{task.id} ({task.category}{level})", bold=True)
     click.echo(f"\n{task.prompt.strip()}\n")
+    if task.kind == "label":
+        _show_labels(task, hidden=hidden or reference)
+        return
     _show_tests("public tests", task.public_tests)
     if hidden:
         _show_tests("hidden tests", task.hidden_tests)
@@ -200,6 +209,13 @@ def _show_task(task: Task, *, reference: bool, hidden: bool) -> None:
         click.echo(
             f"\nreference:\n{textwrap.indent(task.reference.strip(), '  ')}" if task.reference else "\nreference: none"
         )
+
+
+def _show_labels(task: Task, *, hidden: bool) -> None:
+    click.echo("labels:" if task.labels else "labels: any text may be answered")
+    for label, meaning in zip(task.labels, task.meanings or ("",) * len(task.labels), strict=True):
+        click.echo(f"  {label}: {meaning}" if meaning else f"  {label}")
+    click.echo(f"answer: {task.reference}" if hidden else "the answer is hidden; --reference shows it")
 
 
 def _show_tests(title: str, tests: tuple[Test, ...]) -> None:
@@ -213,9 +229,7 @@ def _show_tests(title: str, tests: tuple[Test, ...]) -> None:
 
 def _seen(task: Task, *, reference: bool, hidden: bool) -> dict[str, Any]:
     """A task's values, what decides only if it was asked for."""
-    from dataclasses import asdict
-
-    values = asdict(task)
+    values = task.content
     if not hidden:
         values["hidden_tests"] = len(task.hidden_tests)
         del values["setup"]

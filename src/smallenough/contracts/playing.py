@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from smallenough.extraction import extract_code
+from smallenough.labels import name_label, validity
 from smallenough.options import StrategyOptions, strategy_options
 from smallenough.plugins import load
 from smallenough.prompts import Prompts
@@ -24,6 +25,7 @@ TESTS = (Test("assert double(2) == 4"), Test("assert double(-1) == -2"))
 CODED = Problem("t", "Return the double of n.", "double", "function", TESTS)
 UNTESTED = replace(CODED, public_tests=())
 FREE = Problem("t", "Say hello.", None, "function", ())
+LABELLED = Problem("t", "Which colour has double cream?", None, "label", (), labels=("white", "red"))
 
 PLAN = "```python\ndef half(n):  # the half of n\ndef twice(n):  # n two times\n```"
 ANSWERS = (
@@ -33,10 +35,12 @@ ANSWERS = (
     "```python\ndef double(n):\n    return (\n```",
     "I can't do that.",
     PLAN,
+    "White.",
+    "Answer: red",
     "",
 )
 
-problems = st.sampled_from([CODED, UNTESTED, FREE])
+problems = st.sampled_from([CODED, UNTESTED, FREE, LABELLED])
 
 
 def make(name: str, options: StrategyOptions | None = None, **given: Any) -> Strategy:
@@ -69,8 +73,11 @@ class World:
             else int(digest(action.code)[:8], 16)
         )
         response = self.answers[number % len(self.answers)] if isinstance(action, Ask) else action.code
-        if not problem.entry_point or (isinstance(action, Ask) and not action.check):
+        if not problem.checked or (isinstance(action, Ask) and not action.check):
             return Step(index, action, response, None, None, tokens=10, seconds=1.0)
+        if problem.kind == "label":
+            named = name_label(response, problem)
+            return Step(index, action, response, named.label, validity(named), tokens=10, seconds=1.0)
         code = extract_code(response, problem.entry_point) if isinstance(action, Ask) else action.code
         return Step(index, action, response, code, self._evaluate(code, problem, number), tokens=10, seconds=1.0)
 

@@ -41,7 +41,8 @@ class TaskSourceContract:
     def test_every_task_can_be_decided(self, suite: Suite) -> None:
         for task in suite.tasks:
             assert task.prompt, task.id
-            assert task.hidden_tests, task.id
+            assert task.reference if task.kind == "label" else task.hidden_tests, task.id
+            assert not task.labels or task.reference in task.labels, task.id
             for test in task.public_tests + task.hidden_tests:
                 ast.parse(test.setup)
                 assert ast.parse(test.code).body, task.id

@@ -38,7 +38,7 @@ def run_reference_times(
     """Runs each task's reference on all of the task's tests.
 
     Args:
-        tasks: those without a reference are left out of the reply.
+        tasks: those without a reference, and those whose reference is a label, are left out of the reply.
         sandbox: where the references run.
         limits: what one process may use.
 
@@ -47,7 +47,7 @@ def run_reference_times(
     """
     bounds = limits or Limits()
     patient = replace(bounds, cpu_seconds=bounds.cpu_seconds * _PATIENCE, wall_seconds=bounds.wall_seconds * _PATIENCE)
-    given = [task for task in tasks if task.reference is not None]
+    given = [task for task in tasks if task.reference is not None and task.kind != "label"]
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
     with ThreadPoolExecutor(usable_cores()) as pool:
         try:

@@ -12,11 +12,12 @@ from smallenough.metrics.derive import (
     trial_metrics,
 )
 from smallenough.metrics.efficiency import EfficiencyWeights, efficiency
-from smallenough.metrics.names import ARM_KEYS, ARM_METRICS, TRIAL_METRICS, Metric
+from smallenough.metrics.names import ARM_KEYS, ARM_METRICS, LABEL_METRICS, TRIAL_METRICS, Metric
 
 __all__ = [
     "ARM_KEYS",
     "ARM_METRICS",
+    "LABEL_METRICS",
     "TRIAL_METRICS",
     "AttemptFacts",
     "EfficiencyWeights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +58,30 @@ TRIAL_METRICS = (
     Metric("efficiency", "0 to 1", "higher", "quality and costs in one number, see EfficiencyWeights"),
 )
 """In the order in which they are shown."""
+
+LABEL_METRICS = (
+    Metric("exact_match", "0 or 1", "higher", "of a label task: whether the chosen answer is the right label"),
+    Metric("invalid_answer", "0 or 1", "lower", "of a label task: whether the chosen answer is none of the labels"),
+    Metric("hierarchical_precision", "0 to 1", "higher", "of what the answer lies within, the share that is right: hP"),
+    Metric("hierarchical_recall", "0 to 1", "higher", "of what the right label lies within, the share answered: hR"),
+    Metric("hierarchical_f1", "0 to 1", "higher", "hF, the harmonic mean of both"),
+)
+"""Of trials whose answers are labels. Runs of arms don't have them: an arm's are LABEL_MEASURES, which tables give."""
+
+LABEL_MEASURES: Mapping[str, str] = {
+    "accuracy": "answers that are right",
+    "macro_precision": "mean over classes: of the answers that name it, those that are right",
+    "macro_recall": "mean over classes: of its tasks, those that are answered right",
+    "macro_f1": "mean over classes of the harmonic mean of both",
+    "micro_precision": "of all answers that are a class, those that are right",
+    "micro_recall": "of all tasks, those that are answered right",
+    "micro_f1": "harmonic mean of both",
+    "invalid_rate": "answers that are none of the labels",
+    "hierarchical_precision": "hP: of all that the answers lie within, the share that is right",
+    "hierarchical_recall": "hR: of all that the right labels lie within, the share answered",
+    "hierarchical_f1": "hF, the harmonic mean of both",
+}
+"""What is told of an arm whose answers are labels, each 0 to 1; `hierarchical_…` where labels lie within others."""
 
 ARM_METRICS = (
     Metric("trials", "trials", "neither", "trials that ended", "none"),

@@ -27,13 +27,13 @@ class StaticScorer:
     version = "1"
 
     def score(self, task: Task, answer: Answer, ask: AskModel | None = None) -> list[Score]:
-        """The scores of one step's code; None where there is none that parses.
+        """The scores of one step's code; None where there is none that parses, or the answer is a label.
 
         Raises:
             ScorerError: a library failed on code that parses.
         """
         code = answer.step.code
-        if code is not None and not _parses(code):
+        if code is not None and (task.kind == "label" or not _parses(code)):
             code = None
         return [
             Score(name, None if code is None else self._measured(measure, code), f"{self.name}/{self.version}")

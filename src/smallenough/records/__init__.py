@@ -19,7 +19,7 @@ from smallenough.records.inference import (
     Sampling,
 )
 from smallenough.records.plain import Json, digest
-from smallenough.records.tasks import Problem, Suite, Task, Test
+from smallenough.records.tasks import Hierarchy, Kind, Problem, Suite, Task, Test
 from smallenough.records.trial import Action, Answer, Arm, Ask, Outcome, Propose, Role, Score, SizeClass, Step, TrialKey
 from smallenough.records.usage import Provenance, Usage
 
@@ -34,7 +34,9 @@ __all__ = [
     "Completion",
     "Evaluation",
     "Execution",
+    "Hierarchy",
     "Json",
+    "Kind",
     "Limits",
     "Message",
     "ModelInfo",

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
-from smallenough.records.plain import digest
+from smallenough.records.plain import Json, digest
+
+Kind: TypeAlias = Literal["function", "class", "label"]
+"""What a task asks for: code of a kind, or a label: one of a set of answers, or a short text that is looked up."""
+
+Hierarchy: TypeAlias = Literal["", "path", "icd10"]
+"""How labels lie within one another: not at all, by the slashes in them, or as ICD-10-CM's chapters and codes do."""
+
+_LATER = {"labels": (), "meanings": (), "hierarchy": ""}
+"""Fields that tasks did not always have: at these values they are no part of a digest or a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Task:
     prompt: str
     entry_point: str | None = None
     """The name that an answer must define; None: a free task, whose answer is text."""
-    kind: Literal["function", "class"] = "function"
+    kind: Kind = "function"
     public_tests: tuple[Test, ...] = ()
     hidden_tests: tuple[Test, ...] = ()
     setup: str = ""
@@ -37,15 +46,41 @@ class Task:
     alias: str | None = None
     """The conventional name (`func`, `cls`) by which the tests call the entry point, if not by its own."""
     reference: str | None = None
-    """A solution that passes every test."""
+    """A solution that passes every test; of a label task, the right answer, as `labels` has it."""
     category: str = "general"
     level: int | None = None
     """Difficulty, 1 (easiest) upwards; None: not known."""
+    labels: tuple[str, ...] = ()
+    """The answers that a label task allows; none: any text."""
+    meanings: tuple[str, ...] = ()
+    """What each of `labels` stands for, in their order; none: they say it themselves."""
+    hierarchy: Hierarchy = ""
+    """How the labels lie within one another: what a wrong answer that is near is credited by."""
 
     @property
     def problem(self) -> Problem:
         """The part of the task that a strategy may see."""
-        return Problem(self.id, self.prompt, self.entry_point, self.kind, self.public_tests, self.category, self.alias)
+        return Problem(
+            self.id,
+            self.prompt,
+            self.entry_point,
+            self.kind,
+            self.public_tests,
+            self.category,
+            self.alias,
+            self.labels,
+            self.meanings,
+        )
+
+    @property
+    def checked(self) -> bool:
+        """Whether an answer can be looked at: it is code of a name, or a label. A free task's is only kept."""
+        return self.problem.checked
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """All that the task is, by field: what digests are made of, and records."""
+        return {name: value for name, value in asdict(self).items() if name not in _LATER or value != _LATER[name]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +90,22 @@ class Problem:
     id: str
     prompt: str
     entry_point: str | None
-    kind: Literal["function", "class"]
+    kind: Kind
     public_tests: tuple[Test, ...]
     category: str = "general"
     alias: str | None = None
+    labels: tuple[str, ...] = ()
+    meanings: tuple[str, ...] = ()
+
+    @property
+    def checked(self) -> bool:
+        """Whether an answer can be looked at: it is code of a name, or a label."""
+        return bool(self.entry_point) or self.kind == "label"
+
+    @property
+    def tested(self) -> bool:
+        """Whether the public evaluation of an answer says anything: by tests, or by the labels that are allowed."""
+        return bool(self.public_tests) or self.kind == "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +128,4 @@ class Suite:
     def digest(self) -> str:
         """Identifies the protocol, and the content and order of tasks and examples, whatever the suite is called."""
         parts = [self.tasks, self.examples] if self.examples else [self.tasks]
-        return digest([self.protocol, *([asdict(task) for task in part] for part in parts)])
+        return digest([self.protocol, *([task.content for task in part] for part in parts)])

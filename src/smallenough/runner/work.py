@@ -19,6 +19,7 @@ from smallenough.evaluation import evaluate, evaluate_groups
 from smallenough.events import ActionsDecided, AttemptFinished, Failure, Plan, Scored, StepFinished, TrialFinished
 from smallenough.extraction import extract_code
 from smallenough.journal import Journal
+from smallenough.labels import judgement, name_label, validity
 from smallenough.machine import usable_cores
 from smallenough.metrics import MetricsCollector
 from smallenough.protocols import ModelClient, Sandbox
@@ -106,20 +107,23 @@ class Bench:
     def check(self, trial: Trial, index: int) -> StepFinished:
         """Evaluates the answer to action `index`, and journals the step with what the public tests say."""
         action, task = trial.actions[index], trial.task
-        code: str | None = None
         evaluation: Evaluation | None = None
         failure: Failure | None = None
         if isinstance(action, Ask):
             attempt = trial.attempts[index].completion
             assert attempt is not None
-            if action.check and task.entry_point:
-                code = extract_code(attempt.text, task.entry_point, task.prompt)
+            code, answer = None, attempt.text
         else:
             self.journal.flush()
-            code = action.code
-        if task.entry_point and (not isinstance(action, Ask) or action.check):
+            code = answer = action.code
+        if task.checked and (not isinstance(action, Ask) or action.check):
+            if task.kind == "label":
+                named = name_label(answer, task.problem)
+                code, evaluation = named.label, validity(named)
+            elif isinstance(action, Ask):
+                code = extract_code(answer, task.entry_point, task.prompt)
             try:
-                evaluation = self._evaluate(trial, index, code)
+                evaluation = evaluation or self._evaluate(trial, index, code)
             except InfrastructureError as error:
                 failure = _failure(error)
         event = StepFinished(trial.key, index, code, evaluation, failure, now())
@@ -178,10 +182,12 @@ class Bench:
 
     def _score(self, trial: Trial, step: Step, ask: bool) -> Scored:
         task = trial.task
-        if not task.entry_point or (isinstance(step.action, Ask) and not step.action.check):
+        if not task.checked or (isinstance(step.action, Ask) and not step.action.check):
             return Scored(step.index, None, ())
         hidden = step.evaluation
-        if self._hides(task):
+        if task.kind == "label":
+            hidden = judgement(step.code, task)
+        elif self._hides(task):
             hidden = trial.hidden.get(step.index) or evaluate(
                 step.code, task.problem, task.setup, task.hidden_tests, self.sandbox, self.plan.limits
             )

@@ -32,7 +32,7 @@ from smallenough.runner.arm import Control, Observe
 from smallenough.runner.session import SessionRunner
 from smallenough.runner.work import Bench, InTurn
 from smallenough.sessions.interrupt import interruptible
-from smallenough.sessions.named import further_models, load_prompts, make_client, make_sandbox, make_strategy
+from smallenough.sessions.named import further_models, load_prompts, make_client, make_strategy, sandbox_for
 from smallenough.sessions.prepare import Prepared
 from smallenough.sessions.provenance import provenance
 from smallenough.sessions.references import reference_seconds
@@ -242,7 +242,7 @@ def prepare_again(plan: Plan, suite: Suite, before: Begun) -> Prepared:
         InfrastructureError: no server answers, or the sandbox does not work here.
     """
     faults = Faults()
-    sandbox = faults.catch(lambda: make_sandbox(plan.sandbox))
+    sandbox = faults.catch(lambda: sandbox_for(suite, plan.sandbox))
     clients: dict[str, ModelClient] = {}
     models, further, prompts = {}, {}, {}
     for arm in plan.arms:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from smallenough import plugins
-from smallenough.errors import InputError
+from smallenough.errors import InputError, SandboxError
 from smallenough.models.balanced import BalancedClient
 from smallenough.models.catalogue import class_as, defaults_for, own
 from smallenough.options import strategy_options
 from smallenough.prompts import Prompts
 from smallenough.protocols import ModelClient, Sandbox, Strategy
-from smallenough.records import Arm, ModelInfo, Suite
+from smallenough.records import Arm, Execution, Limits, ModelInfo, Program, Suite
 
 
 def split_model(name: str) -> tuple[str, str]:
@@ -77,6 +77,35 @@ def make_sandbox(name: str) -> Sandbox:
     return sandbox
 
 
+class NoSandbox:
+    """In place of a sandbox, where no answer is code: labels need none."""
+
+    name = "none"
+
+    def describe(self) -> Mapping[str, str]:
+        """Nothing is held, since nothing runs."""
+        return {}
+
+    def run(self, program: Program, limits: Limits) -> Execution:
+        """Runs nothing.
+
+        Raises:
+            SandboxError: always.
+        """
+        raise SandboxError("this suite has no task whose answer is code, and no sandbox was made")
+
+
+def sandbox_for(suite: Suite | None, name: str) -> Sandbox:
+    """What the answers to a suite's tasks are run in: the sandbox of that name, unless all of them are labels.
+
+    Raises:
+        UnknownName: no such sandbox.
+        SandboxError: it does not work here; says how to mend it.
+    """
+    labels = suite is not None and all(task.kind == "label" for task in suite.tasks)
+    return NoSandbox() if labels else make_sandbox(name)
+
+
 def make_strategy(arm: Arm, prompts: Prompts) -> Strategy:
     """The strategy of an arm.
 
@@ -109,8 +138,10 @@ def load_prompts(arm: Arm, suite: Suite) -> Prompts:
         )
         for model in options.models
     }
-    prompts = replace(prompts, others=others)
-    prompts.check(suite.tasks[0].problem)
+    problems = {task.kind == "label": task.problem for task in (*suite.examples, *suite.tasks)}
+    prompts = replace(prompts, others=others).only(problems.values())
+    for problem in problems.values():
+        prompts.check(problem)
     return prompts
 
 

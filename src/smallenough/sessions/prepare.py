@@ -23,8 +23,8 @@ from smallenough.sessions.named import (
     further_models,
     load_prompts,
     make_client,
-    make_sandbox,
     make_strategy,
+    sandbox_for,
     split_model,
 )
 from smallenough.sessions.naming import arm_name, distinct_names
@@ -72,7 +72,7 @@ def prepare(suite: Suite | None, wishes: Sequence[Wish], settings: Settings, fau
     if not wishes:
         faults.note(InputError("no model is named; give --model NAME, or --large-model and --small-model"))
     check_wanted(wishes, settings, faults)
-    sandbox = faults.catch(lambda: make_sandbox(settings.sandbox), faults.origins.get("sandbox", ""))
+    sandbox = faults.catch(lambda: sandbox_for(suite, settings.sandbox), faults.origins.get("sandbox", ""))
     clients: dict[str, ModelClient] = {}
     found: list[_Found] = []
     for wish in wishes:

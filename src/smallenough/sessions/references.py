@@ -71,7 +71,7 @@ def _run(tasks: Sequence[Task], suite: Suite, sandbox: Sandbox, limits: Limits) 
 def _name(task: Task, sandbox: Sandbox, limits: Limits) -> str:
     """Identifies everything that a reference's time depends on."""
     here = [sys.version, platform.machine(), platform.node(), os.cpu_count()]
-    return digest([asdict(task), sandbox.name, asdict(limits), here])
+    return digest([task.content, sandbox.name, asdict(limits), here])
 
 
 def _recall(memory: Path) -> dict[str, float]:

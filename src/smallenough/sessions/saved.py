@@ -164,4 +164,5 @@ def _asked(old: Task, new: Task) -> Mapping[str, tuple[object, object]]:
         "prompt": (old.prompt, new.prompt),
         "name": ((old.entry_point, old.kind, old.alias), (new.entry_point, new.kind, new.alias)),
         "public tests": (old.public_tests, new.public_tests),
+        "labels": ((old.labels, old.meanings), (new.labels, new.meanings)),
     }

@@ -31,7 +31,7 @@ from smallenough.runner.arm import Observe
 from smallenough.sessions.again import OWN, Again, Scoring, body, carry_out, outcomes
 from smallenough.sessions.experiment import SessionResult, StartWriter
 from smallenough.sessions.interrupt import interruptible
-from smallenough.sessions.named import make_sandbox
+from smallenough.sessions.named import sandbox_for
 from smallenough.sessions.provenance import provenance
 from smallenough.sessions.references import reference_seconds
 from smallenough.sessions.saved import Saved, Say, opened, tasks_for
@@ -107,7 +107,7 @@ def prepare(
 
 
 def _checked(saved: Saved, plan: Plan, tasks: Suite, store: Store, say: Say) -> Scoring:
-    collector, box = MetricsCollector.installed(plan.scorers), make_sandbox(plan.sandbox)
+    collector, box = MetricsCollector.installed(plan.scorers), sandbox_for(tasks, plan.sandbox)
     references = reference_seconds(tasks, box, plan.limits, store.folder / "references.json", say)
     return Scoring(saved, plan, tasks, box, collector, references)
 

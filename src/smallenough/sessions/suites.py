@@ -93,7 +93,7 @@ def import_file(store: Store, path: str | Path, name: str, *, merge: bool, sandb
 
     Args:
         store: where suites are kept.
-        path: a file in the own, the MBPP or the HumanEval form, or a folder in the own form.
+        path: a file in the own (code or labels), the MBPP or the HumanEval form, or a folder in the own form.
         name: what the suite shall be called.
         merge: add to the newest version, and replace tasks of the same id; else the file alone is the new version.
         sandbox: the name of the sandbox that runs the references.
@@ -139,7 +139,9 @@ def check_references(suite: Suite, path: Path, sandbox: str) -> None:
         InputError: some fail; names each task, its place and how it fails.
         SandboxError: the sandbox does not work here.
     """
-    tasks = suite.tasks + suite.examples
+    tasks = [task for task in suite.tasks + suite.examples if task.kind != "label"]
+    if not tasks:
+        return
     runs = run_reference_times(tasks, make_sandbox(sandbox))
     faults = Faults(path)
     places: Mapping[str, str] = {}
@@ -172,8 +174,11 @@ def list_all(store: Store) -> list[Listed]:
 
 def _listed(name: str) -> Listed | None:
     """A built-in source for the list; None: it reads only files that are named."""
-    if _needs_path(plugins.load("tasks", name)):
+    kind = plugins.load("tasks", name)
+    if _needs_path(kind):
         return None
+    if told := getattr(kind, "unlisted", ""):
+        return Listed(name, problem=told)
     if name == "mbpp" and MbppSource().path is None:
         return Listed(name, problem=f"fetched when it is used; or name a copy of mbpp.jsonl in {VARIABLE}")
     try:

@@ -11,7 +11,8 @@ When all that has failed and `subtasks` is on, the task is split: the model name
 then the solution that calls them. It comes last, because it costs several inferences, and because a small model's plan
 helps only where its plain tries don't. A split that can't be used changes nothing: the best try is the answer.
 
-Without public tests there is nothing to branch on but code that does not parse.
+Without public tests there is nothing to branch on but code that does not parse; of a label task, an answer that is none
+of the labels. A label task is never split.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Branching:
 
     def _split(self, problem: Problem, subtasks: Sequence[Step], best: Step, seed: int) -> list[Action]:
         """The next of the subtasks, if they are wanted: every try has failed."""
-        wanted = self.options.subtasks and not acceptable(best)
+        wanted = self.options.subtasks and problem.kind != "label" and not acceptable(best)
         return _subtasks.next_actions(problem, self.prompts, subtasks, best.index, seed) if wanted else []
 
     def _done(self, steps: Sequence[Step]) -> bool:

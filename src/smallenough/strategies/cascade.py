@@ -1,9 +1,9 @@
 """`cascade`: the small model first, the large one only where that was not enough.
 
-The arm's own model works by any other strategy (`first`) to its end. Where its answer fails a public test, or where
-there is no public test to tell (`untested`), the large model is asked the first question, once. The answer is the large
-model's, unless the small one's does better on the public tests. This is the cascade of FrugalGPT (Chen et al. 2023,
-arXiv:2305.05176) with the public tests in place of a learned scorer.
+The arm's own model works by any other strategy (`first`) to its end. Where its answer fails a public test (of a label
+task: is none of the labels), or where there is no public test to tell (`untested`), the large model is asked the first
+question, once. The answer is the large model's, unless the small one's does better on the public tests. This is the
+cascade of FrugalGPT (Chen et al. 2023, arXiv:2305.05176) with the public tests in place of a learned scorer.
 
 Both models are the same provider's, and sampled as the arm is, but for the texts that end an answer, which are each
 model's own. A session serves all requests to the small model before it loads the large one, so that each is loaded once
@@ -116,6 +116,6 @@ class Cascade:
 
     def _wanting(self, problem: Problem, answer: Step | None) -> bool:
         """Whether the first stage's answer calls for the large model."""
-        if not problem.public_tests and self.options.untested:
+        if not problem.tested and self.options.untested:
             return True
         return answer is None or not acceptable(answer)

@@ -12,6 +12,7 @@ from smallenough.tasks.mbpp import MbppSource
 from smallenough.tasks.reading import Faults, read_records
 
 FORMS = {
+    "labels": ("problem", "answer", "labels"),
     "jsonl": ("name", "problem", "canonical_solution", "tests", "category", "complexity", "object"),
     "mbpp": ("text", "code", "test_setup_code", "test_list", "challenge_test_list"),
     "humaneval": ("prompt", "entry_point", "canonical_solution", "test"),
@@ -21,6 +22,8 @@ FORMS = {
 
 def open_source(path: str | Path, name: str | None = None, protocol: str = "split") -> TaskSource:
     """The source that reads `path`: a file in the own, the MBPP or the HumanEval form, or a folder in the own form.
+
+    The own form has two kinds of objects, of code and of label tasks.
 
     Args:
         path: the file (gzipped or not), or the folder.

@@ -3,6 +3,7 @@
 Other programs find the eight keys of the form: all tests under `tests`, which call `func` or `cls`; a test that
 compares what is printed becomes an assertion on what its set-up caught. Extra keys (public_tests, hidden_tests,
 setup, alias, protocol, example) hold the task as it is, and `JsonlSource` prefers them: the tasks come back the same.
+Label tasks are written as `labelled` reads them.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def to_objects(suite: Suite) -> Iterator[dict[str, Json]]:
 
 def to_object(task: Task, protocol: str = "split") -> dict[str, Json]:
     """`task` as one object of the own form."""
+    if task.kind == "label":
+        return _labelled(task)
     return {
         "task_id": task.id,
         "name": task.entry_point,
@@ -65,15 +68,29 @@ def to_object(task: Task, protocol: str = "split") -> dict[str, Json]:
     }
 
 
+def _labelled(task: Task) -> dict[str, Json]:
+    labels: Json = dict(zip(task.labels, task.meanings, strict=True)) if task.meanings else list(task.labels)
+    return {
+        "task_id": task.id,
+        "problem": task.prompt,
+        "answer": task.reference,
+        **({"labels": labels} if task.labels else {}),
+        "category": task.category,
+        "complexity": task.level,
+        **({"hierarchy": task.hierarchy} if task.hierarchy else {}),
+    }
+
+
 def _own(tests: Iterable[Test]) -> list[Json]:
     return [{"ctx": test.setup, "assertion": test.code, "output": test.output} for test in tests]
 
 
 def _foreign(test: Test, task: Task) -> Json:
     """A test for a program that knows only `ctx` and `assertion`."""
+    alias = ALIASES["class" if task.kind == "class" else "function"]
 
     def renamed(code: str) -> str:
-        return rename(code, task.entry_point, ALIASES[task.kind]) if task.entry_point and not task.alias else code
+        return rename(code, task.entry_point, alias) if task.entry_point and not task.alias else code
 
     context = [renamed(part) for part in (task.setup, test.setup) if part]
     if test.output is None:

@@ -1,9 +1,9 @@
 """Tasks in the project's own form: one object a line, in a file or in a folder of `CATEGORY.jsonl`.
 
-The form has eight keys: task_id, name, problem, canonical_solution, tests, category, complexity, object. `tests` is
-a JSON list in a string, and calls what is asked for by the conventional name `func` or `cls`. Extra keys are
+The form for code has eight keys: task_id, name, problem, canonical_solution, tests, category, complexity, object.
+`tests` is a JSON list in a string, and calls what is asked for by the conventional name `func` or `cls`. Extra keys are
 welcome; a few have a meaning, so that a suite comes back from its export as it was (see `export`). With
-`"example": true`, an object is no task but an example for few-shot prompts.
+`"example": true`, an object is no task but an example for few-shot prompts. A label task is written as `labelled` says.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal
 from smallenough.errors import InputError
 from smallenough.records import Json, Suite, Task, Test
 from smallenough.syntax import parse
+from smallenough.tasks.labelled import check_sets, is_labelled, label_task
 from smallenough.tasks.reading import Faults, Record, note_duplicates, read_records
 from smallenough.tasks.splitting import PROTOCOLS, SuiteProtocol, check_protocol, divide
 
@@ -47,7 +48,8 @@ class JsonlSource:
         records = [record for path in _files(self.path) for record in read_records(path, faults)]
         stated = {record.value["protocol"] for record in records if _is_text(record.value.get("protocol"))}
         protocol = self._protocol(stated, faults)
-        tasks = [_task(record, protocol) for record in records]
+        tasks = [label_task(record) if is_labelled(record) else _task(record, protocol) for record in records]
+        check_sets(records, tasks)
         places = ((task.id, record.place) for task, record in zip(tasks, records, strict=True))
         note_duplicates(places, faults)
         faults.check()
@@ -58,7 +60,7 @@ class JsonlSource:
             examples=tuple(task for task, example in zip(tasks, told, strict=True) if example),
             source=self.path.name,
             protocol=protocol,
-            description=f"protocol {protocol}: {_told(records, protocol)}",
+            description=_told([record for record in records if not is_labelled(record)], protocol),
         )
 
     def _protocol(self, stated: set[str], faults: Faults) -> SuiteProtocol:
@@ -77,10 +79,12 @@ def suite_name(path: Path) -> str:
 
 def _told(records: Sequence[Record], protocol: SuiteProtocol) -> str:
     """How the tests were set apart, for the suite's description."""
+    if not records:
+        return "answers are labels or short texts, which need no tests"
     apart = ["public_tests" in record.value or "hidden_tests" in record.value for record in records]
     if protocol == "standard" or not any(apart):
-        return PROTOCOLS[protocol]
-    own = "public and hidden tests are as the file has them"
+        return f"protocol {protocol}: {PROTOCOLS[protocol]}"
+    own = f"protocol {protocol}: public and hidden tests are as the file has them"
     return own if all(apart) else f"{own}; where it has not, {PROTOCOLS[protocol]}"
 
 

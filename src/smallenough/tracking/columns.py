@@ -1,7 +1,7 @@
-"""The columns of the frames that are read back: name, type, unit and what each says. The frames always have them all.
+"""The columns of the frames that are read back, or made of those: name, type, unit and what each says.
 
-Names carry their unit. NA is 'not measured' or 'not known', never 0. Scores of other packages' scorers follow under
-their own names, as `Float64`.
+The frames always have them all. Names carry their unit. NA is 'not measured' or 'not known', never 0. Scores of other
+packages' scorers follow under their own names, as `Float64`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 from smallenough.errors import UnknownName
-from smallenough.metrics.names import ARM_KEYS, ARM_METRICS, TRIAL_METRICS
+from smallenough.metrics.names import ARM_KEYS, ARM_METRICS, LABEL_MEASURES, LABEL_METRICS, TRIAL_METRICS
 
 Type: TypeAlias = Literal["string", "boolean", "Int64", "Float64", "datetime64[ns, UTC]"]
 
@@ -37,10 +37,10 @@ def _whole(**about: str) -> tuple[Column, ...]:
     return tuple(Column(name, "Int64", "", told) for name, told in about.items())
 
 
-_BOOLEAN = ("solved", "first_attempt_solved", "syntax_valid")
+_BOOLEAN = ("solved", "first_attempt_solved", "syntax_valid", "exact_match", "invalid_answer")
 _MEASURED = tuple(
     Column(metric.name, "boolean" if metric.name in _BOOLEAN else "Float64", metric.unit, metric.about)
-    for metric in TRIAL_METRICS
+    for metric in (*TRIAL_METRICS, *LABEL_METRICS)
 )
 _OF_ARM = {metric.name: metric for metric in (*TRIAL_METRICS, *ARM_METRICS)}
 
@@ -67,7 +67,13 @@ SESSIONS = (
 
 TRIALS = (
     *_WHICH,
-    *_texts(task="id of the task", category="of the task", outcome="solved, unsolved, unscored, or a …_failed"),
+    *_texts(
+        task="id of the task",
+        category="of the task",
+        outcome="solved, unsolved, unscored, or a …_failed",
+        answer="of a label task: the label that was answered, NA if none was",
+        expected="of a label task: the right label",
+    ),
     *_whole(
         repeat="which repeat, from 0",
         level="difficulty of the task, from 1",
@@ -149,14 +155,57 @@ ARMS = (
     ),
 )
 
-FRAMES = {"sessions": SESSIONS, "trials": TRIALS, "attempts": ATTEMPTS, "arms": ARMS}
+
+def _with_interval(name: str, about: str) -> tuple[Column, ...]:
+    ends = ((f"{name}_low", "lower end of its interval"), (f"{name}_high", "upper end of its interval"))
+    return tuple(Column(key, "Float64", "0 to 1", told) for key, told in ((name, about), *ends))
+
+
+LABELS = (
+    *_texts(arm="name of the arm"),
+    *_whole(tasks="tasks whose answers are labels", trials="of them that ended"),
+    *(column for name, about in LABEL_MEASURES.items() for column in _with_interval(name, about)),
+)
+
+CLASSES = (
+    *_texts(arm="name of the arm", **{"class": "the label"}),
+    Column("precision", "Float64", "0 to 1", "of the answers that name it, those that are right"),
+    Column("recall", "Float64", "0 to 1", "of its tasks, those that are answered right"),
+    Column("f1", "Float64", "0 to 1", "harmonic mean of both"),
+    *_whole(support="answers to its tasks", predicted="answers that name it", in_training="training rows that have it"),
+)
+
+FREQUENCY_SHARES = (
+    *_texts(
+        arm="name of the arm",
+        frequency="unseen in training; rare: in as many rows as the median of those seen, or fewer; common: in more",
+    ),
+    *_whole(
+        classes="labels that are so frequent",
+        tasks="their tasks",
+        fewest="training rows of the rarest of them",
+        most="training rows of the most common of them",
+    ),
+    *_with_interval("accuracy", "answers that are right"),
+)
+
+FRAMES = {
+    "sessions": SESSIONS,
+    "trials": TRIALS,
+    "attempts": ATTEMPTS,
+    "arms": ARMS,
+    "labels": LABELS,
+    "classes": CLASSES,
+    "frequencies": FREQUENCY_SHARES,
+}
+"""By the function of `smallenough.analysis` that gives them."""
 
 
 def columns(frame: str) -> pd.DataFrame:
     """The columns of a frame: `name`, `dtype`, `unit`, `about`.
 
     Raises:
-        UnknownName: `frame` is not sessions, trials, attempts or arms.
+        UnknownName: there is no such frame.
     """
     if frame not in FRAMES:
         raise UnknownName("frame", frame, list(FRAMES))

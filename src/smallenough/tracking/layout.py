@@ -23,7 +23,10 @@ SESSION, ARM, RESOURCES = "session", "arm", "resources"
 TRIALS, ATTEMPTS, SAMPLES = "trials.parquet", "attempts.parquet", "samples.parquet"
 TRIAL, ATTEMPT = "trial.json", "attempt.json"
 
-TRIAL_TAGS = ("session", "arm", "model", "provider", "strategy", "suite", "task", "category", "outcome")
+TRIAL_TAGS = (
+    *("session", "arm", "model", "provider", "strategy", "suite", "task", "category", "outcome"),
+    *("answer", "expected"),
+)
 """Columns of the trials table that are tags of the trial's run."""
 TRIAL_NUMBERS = ("repeat", "level", "chosen", "seed", "baseline", "steps")
 """Columns of the trials table that are parameters of the trial's run."""
@@ -213,11 +216,14 @@ def usage_metrics(usage: Usage | None) -> dict[str, float]:
 def trial_row(context: Context, trial: Trial, finished: TrialFinished) -> dict[str, Json]:
     """A finished trial as a row of the trials table: what its run says in tags, parameters and metrics."""
     arm, task = context.arm(trial.key.arm), trial.task
+    label, chosen = task.kind == "label", finished.chosen
     return {
         **identity(context, arm),
         "task": task.id,
         "category": task.category,
         "outcome": finished.outcome,
+        "answer": trial.step(chosen).code if label and chosen is not None else None,
+        "expected": task.reference if label else None,
         "repeat": trial.key.repeat,
         "level": task.level,
         "chosen": finished.chosen,
@@ -262,6 +268,7 @@ def _answer(trial: Trial, finished: TrialFinished) -> dict[str, Json]:
         "task": task.id,
         "prompt": task.prompt,
         "public_tests": [test.code for test in task.public_tests],
+        **({"labels": task.labels, "expected": task.reference} if task.kind == "label" else {}),
         "outcome": finished.outcome,
         "chosen": finished.chosen,
         "response": chosen.response if chosen else None,

@@ -20,7 +20,7 @@ from smallenough.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.entities import EvaluationDataset
 
-_DECIDING = ("hidden_tests", "setup", "reference")
+_DECIDING = ("hidden_tests", "setup", "reference", "hierarchy")
 """Fields of a task that stand in a record's expectations; the others are its inputs."""
 _EXAMPLE = f"{TAG}example"
 """The tag of a record that is an example for few-shot prompts, not a task."""
@@ -109,6 +109,8 @@ def _task(inputs: Mapping[str, Any], expectations: Mapping[str, Any]) -> Task:
     values: dict[str, Any] = {**inputs, **expectations}
     for name in ("public_tests", "hidden_tests"):
         values[name] = tuple(Test(**test) for test in values[name])
+    for name in ("labels", "meanings"):
+        values[name] = tuple(values.get(name, ()))
     return Task(id=values.pop("task_id"), **values)
 
 
