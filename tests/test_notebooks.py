@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,4 +81,4 @@ def test_what_is_kept_is_small_and_whole(path: Path) -> None:
     assert all(output.output_type != "error" for cell in cells for output in cell.outputs)
     assert "/home/" not in text
     assert "/tmp/" not in text
-    assert "/root/" not in text
+    assert not re.search(r"/(root|home|Users|tmp)/", text)

@@ -312,6 +312,8 @@ class SessionSummary:
     failed: int
     """Of those, how many an infrastructure failure ended: a resume does them again."""
     folder: Path
+    scored_from: str | None = None
+    """The session whose answers it scored again; None: it asked models itself."""
 
 
 def sessions(root: Path) -> list[SessionSummary]:
@@ -379,6 +381,7 @@ def summary(folder: Path) -> SessionSummary:
         done,
         failed,
         folder,
+        plan.scored_from,
     )
 
 

@@ -295,7 +295,10 @@ def test_energy_that_was_not_measured_is_no_money_of_local_models_and_hosted_one
     assert row(told, LOCAL).totals.money is None
     assert row(told, LOCAL).costs["money"] is row(told, LOCAL).per_solved.money is None
     assert row(told, HOSTED).totals.money == row(find(tables), HOSTED).totals.money
-    assert f"No money is reported for {LOCAL!r}, {BOTH!r}: what is charged for was not measured." in told.notes
+    assert f"No money is reported for {LOCAL!r}, {BOTH!r}: energy has a price and was not measured." in told.notes
+    besides = find(blind, Terms(prices=Prices(per_kwh=0.3, per_machine_hour=1.0)))
+    assert any("without a price of energy, hours alone would count" in note for note in besides.notes)
+    assert row(find(blind, Terms(prices=Prices(per_machine_hour=1.0))), LOCAL).totals.money is not None
 
 
 def test_the_command_line_takes_prices_of_models(charged: Store, capsys: pytest.CaptureFixture[str]) -> None:

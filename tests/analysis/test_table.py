@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from smallenough import wording
 from smallenough.analysis.comparison import compare
 from smallenough.analysis.evidence import Comparison
 from smallenough.analysis.money import Prices
@@ -42,6 +43,13 @@ class TestEssentialTable:
         assert cells["Peak\nmemory"] == "2.0 GB"
         assert cells["Difference\npoints [95%]"] == ""
         assert cells["Depth/calls/\nsandboxes"] == "1/1/1"
+
+    def test_the_costs_that_decide_stand_beside_the_difference(self, four: Comparison) -> None:
+        assert table(four, width=100).headers[3:5] == ("Peak\nmemory", "Wall/\ntrial")
+        found = table(four, width=100, costs=("money", "energy"))
+        assert found.headers[3:5] == ("Money/\ntrial", "Energy/\ntrial")
+        costs = four.rows[0].costs
+        assert found.rows[0][3:5] == (wording.money(costs["money"], "EUR"), wording.energy(costs["energy"]))
 
     def test_width_takes_the_lightest_columns_and_says_which(self, four: Comparison) -> None:
         whole = table(four, width=None)

@@ -92,7 +92,10 @@ class TestKinds:
         assert found.candidate(SMALL).standing == "undecided"
         assert found.candidate(SMALL).more_tasks is None
         assert found.kind == "none"
-        assert any("rather show that it is worse" in one for one in sentences(found))
+        said = sentences(found)
+        assert said[0] == "None: no cheaper arm is likely to be good enough beside 'large'."
+        assert any(one.startswith("'small' is not shown to be good enough, nor to be worse: ") for one in said)
+        assert any("rather show that it is worse" in one for one in said)
 
     def test_none(self) -> None:
         arms = {LARGE: outcomes(160, 200), SMALL: outcomes(100, 200)}
@@ -107,7 +110,9 @@ class TestKinds:
         assert sentences(found)[0] == "'large' is the cheapest that is good enough: no cheaper arm is."
 
     def test_one_arm_or_nothing_in_common(self) -> None:
-        assert verdict({LARGE: outcomes(5, 9)}).kind == "not comparable"
+        alone = verdict({LARGE: outcomes(5, 9)})
+        assert alone.kind == "not comparable"
+        assert sentences(alone)[0] == "No verdict: there is no other arm to compare 'large' with."
         rows = [trial(LARGE, "t1", baseline=True), trial(SMALL, "t2")]
         frames = prepare(trials_frame(rows), arms_frame([arm_totals(LARGE), arm_totals(SMALL)]))
         found = judge(frames, compare_frames(frames, resamples=FEW))

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from smallenough import journal
-from smallenough.tracking.behind import left
-from smallenough.tracking.store import Store
-from smallenough.tracking.suites import list_suites
-from tests.cli.calling import Called, call
+from tests.cli.calling import call
+from tests.cli.conftest import ADD
 from tests.servers.faulty import Answer, FaultyServer, Model
 
 ROOT = Path(__file__).parents[2]
-ADD = "```python\ndef add(a, b):\n    return a + b\n```"
-
-
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with FaultyServer(
-        lambda _body: Answer(ADD), models={"tiny:latest": Model(), "big:latest": Model(parameters=8 * 10**9)}
-    ) as found:
-        yield found
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], fresh_store: Path, server: FaultyServer) -> Any:
-    def called(*arguments: object) -> Called:
-        return call(capsys, "run", *arguments, "--url", server.url, "--store", fresh_store)
-
-    return called
 
 
 def asked(server: FaultyServer) -> int:
@@ -379,188 +355,6 @@ def test_resume_refuses_a_second_runner_and_puts_a_torn_line_aside(
     said = " ".join(done.err.split())
     assert f"the journal's last line was torn by a crash; it was put aside in {folder}/damaged-1" in said
     assert len(finished(fresh_store)) == 2
-
-
-def started(
-    server: FaultyServer, store: Path, *more: object, stderr: int = subprocess.PIPE, **variables: str
-) -> subprocess.Popen[str]:
-    """A session of its own process, to send signals to."""
-    command = [
-        sys.executable,
-        str(ROOT / "run_experiments.py"),
-        "--model",
-        "tiny",
-        "--url",
-        server.url,
-        *map(str, more),
-    ]
-    return subprocess.Popen(
-        [*command, "--store", str(store)],
-        stderr=stderr,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **variables},
-    )
-
-
-def test_twice_ctrl_c_stops_at_once_with_its_own_exit_code(server: FaultyServer, fresh_store: Path) -> None:
-    server.program(*[Answer(fault="hang")] * 9)
-    process = started(server, fresh_store)
-    server.wait(lambda state: state.begun >= 1, seconds=60)
-    process.send_signal(signal.SIGINT)
-    assert process.stderr
-    while "press Ctrl-C again" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "smallenough resume" in said
-    assert "comparison" not in said, "nothing is waited for and nothing compared"
-    assert "lacks the columns" not in said
-    assert "a process goes on writing them" in said
-    server.wait(lambda state: state.disconnects >= 1)
-    (one,) = journal.sessions(fresh_store / "journal")
-    assert (one.status, one.done) == ("interrupted", 0)
-
-
-def test_sigterm_saves_all_stops_at_once_and_can_be_resumed(
-    server: FaultyServer, fresh_store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.program(Answer(ADD), *[Answer(fault="hang")] * 9)
-    process = started(server, fresh_store, "--task-type", "add", "--repeats", "2")
-    server.wait(lambda state: state.begun >= 1, seconds=60)
-    process.terminate()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "smallenough resume" in said
-    (one,) = journal.sessions(fresh_store / "journal")
-    assert (one.status, one.done, one.trials) == ("interrupted", 1, 2)
-    server.state.programmed.clear()
-    assert call(capsys, "resume", "last", "--store", fresh_store).code == 0
-    (one,) = journal.sessions(fresh_store / "journal")
-    assert (one.status, one.done) == ("completed", 2)
-
-
-def test_ctrl_c_while_mlflow_is_written_says_how_to_go_on(server: FaultyServer, fresh_store: Path) -> None:
-    server.program(Answer(status=404, error="model 'tiny' not found"))
-    screen, stderr = os.openpty()  # on a terminal it says when it waits for MLflow
-    with closing(sqlite3.connect(fresh_store / "mlflow.db")) as held:
-        held.execute("BEGIN IMMEDIATE")  # nobody else writes to the store meanwhile
-        process = started(server, fresh_store, "--task-type", "add", stderr=stderr, TERM="xterm")
-        os.close(stderr)
-        said = ""
-        while "writing to MLflow" not in said:
-            said += os.read(screen, 4096).decode(errors="replace")
-        writers = psutil.Process(process.pid).children()
-        process.send_signal(signal.SIGINT)
-        while part := _read(screen):
-            said += part
-        held.rollback()
-    os.close(screen)
-    assert process.wait(timeout=60) == 130, said
-    assert process.stdout is not None
-    process.stdout.close()
-    assert re.search(r"session (\S+): completed; a process goes on writing it to MLflow", said)
-    assert "go on with it: smallenough resume 2" in said
-    assert psutil.wait_procs(writers, timeout=60)[1] == [], "it writes all, and ends"
-    (one,) = journal.sessions(fresh_store / "journal")
-    assert left(one.folder) == 0
-
-
-def _read(terminal: int) -> str:
-    """What is shown next; empty: its program has ended, and Linux calls that an error."""
-    try:
-        return os.read(terminal, 4096).decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def test_ctrl_c_while_the_references_run_leaves_nothing_behind(
-    server: FaultyServer, mine: Path, tmp_path: Path
-) -> None:
-    task = json.loads(mine.read_text())
-    task["canonical_solution"] = "def add(a, b):\n    import time\n    time.sleep(100)\n    return a + b"
-    mine.write_text(json.dumps(task))
-    process = started(server, tmp_path / "store", "--import-data", "--jsonl-file", mine)
-    running: list[psutil.Process] = []
-    while not running:
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        running = [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "bwrap"]
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert psutil.wait_procs(running, timeout=60)[1] == []
-    assert asked(server) == 0
-    assert not list((tmp_path / "store").rglob("journal.jsonl"))
-
-
-@pytest.fixture
-def mine(tmp_path: Path) -> Path:
-    """A file with one task."""
-    path = tmp_path / "mine.jsonl"
-    task = {
-        "task_id": "t1", "name": "add", "problem": "Write a function func(a, b) that adds.", "category": "sums",
-        "canonical_solution": "def add(a, b):\n    return a + b", "complexity": 1, "object": "function",
-        "tests": json.dumps([{"ctx": "", "assertion": f"assert func({n}, 1) == {n + 1}"} for n in range(4)]),
-    }  # fmt: skip
-    path.write_text(json.dumps(task) + "\n")
-    return path
-
-
-def test_data_is_imported_and_run_in_one_go(run: Any, mine: Path, fresh_store: Path) -> None:
-    done = run("--import-data", "--jsonl-file", mine, "--model", "tiny", "--json")
-    assert done.code == 0, done.err
-    assert json.loads(done.out)["comparison"]["rows"][0]["solved_rate"]["rate"] == 1
-    (one,) = journal.sessions(fresh_store / "journal")
-    assert (one.suite, one.trials) == ("mine", 1)
-    assert journal.read_suite(one.folder).version == 1
-
-
-def test_data_alone_is_imported_and_told_as_json(
-    capsys: pytest.CaptureFixture[str], mine: Path, fresh_store: Path
-) -> None:
-    done = call(capsys, "--import-data", "--jsonl-file", mine, "--suite", "sums", "--json", "--store", fresh_store)
-    assert done.code == 0, done.err
-    assert json.loads(done.out) | {"digest": ""} == {
-        "suite": "sums", "version": 1, "digest": "", "tasks": 1, "imported": True
-    }  # fmt: skip
-
-
-def test_a_dry_run_of_an_import_saves_nothing(run: Any, mine: Path, fresh_store: Path) -> None:
-    store = Store.resolve(None, fresh_store)
-    done = run("--import-data", "--jsonl-file", mine, "--model", "tiny", "--dry-run", "--json")
-    assert json.loads(done.out)["plan"]["suite"] == "mine"
-    assert list_suites(store) == []
-    mine.write_text(mine.read_text().replace("a + b", "a - b"))
-    done = run("--import-data", "--jsonl-file", mine, "--model", "tiny", "--dry-run")
-    assert done.code == 2
-    assert "the reference of 't1' fails its test" in done.err
-
-
-def test_what_is_imported_runs_also_on_models_of_a_file_and_of_the_environment(
-    run: Any, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "e.yaml").write_text("models: [{name: tiny}]\n")
-    done = run("--import-data", "--jsonl-file", mine, "--config", tmp_path / "e.yaml", "--dry-run", "--json")
-    assert [arm["name"] for arm in json.loads(done.out)["plan"]["arms"]] == ["tiny single"]
-    monkeypatch.setenv("OLLAMA_MODEL", "big")
-    done = run("--import-data", "--jsonl-file", mine, "--dry-run", "--json")
-    assert [arm["name"] for arm in json.loads(done.out)["plan"]["arms"]] == ["big single"]
-
-
-def test_a_file_called_like_a_built_in_suite_needs_another_name(run: Any, mine: Path) -> None:
-    done = run("--import-data", "--jsonl-file", mine.rename(mine.with_name("mbpp.jsonl")), "--model", "tiny")
-    assert done.code == 2
-    assert "'mbpp' is the name of a built-in suite; give another one, as --suite my-mbpp" in done.err
-
-
-def test_importing_keeps_what_there_is_if_that_is_wanted(run: Any, mine: Path) -> None:
-    assert run("--import-data", "--jsonl-file", mine, "--model", "tiny").code == 0
-    mine.write_text(mine.read_text().replace('"t1"', '"t2"'))
-    done = run("--import-data", "--jsonl-file", mine, "--no-clear", "--model", "tiny", "--dry-run", "--json")
-    assert json.loads(done.out)["plan"]["task_ids"] == ["t1", "t2"]
 
 
 def test_more_than_an_hour_is_asked_about(run: Any, server: FaultyServer) -> None:

@@ -66,6 +66,13 @@ def test_a_session_is_scored_again_shown_compared_with_the_old_one_and_complete(
         (shown["session"], 0),
         (shown["session"], 1),
     }
+    (note,) = [note for note in json.loads(both.out)["notes"] if "independent" in note]
+    assert f"Session {shown['session']} scored the answers of {session} again" in note
+    listed = call(capsys, "sessions", "--json", "--store", store.folder)
+    assert {one["session"]: one["scored_from"] for one in json.loads(listed.out)} == {
+        session: None,
+        shown["session"]: session,
+    }
     complete = call(capsys, "resume", shown["session"], "--store", store.folder)
     assert (complete.code, "nothing to resume" in complete.err) == (2, True)
 

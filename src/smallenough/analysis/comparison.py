@@ -39,6 +39,8 @@ from smallenough.analysis.statistics import (
 _REPEATED = 2
 _MOST_K = 10
 """Of pass@k: with more repeats a table of them would tell nothing new."""
+_PASS_RESAMPLES = 2_000
+"""Of pass@k and pass^k, which are many: the ends of an interval are then good to about 5% of its width."""
 
 __all__ = ["ArmRow", "Comparison", "Prices", "compare", "compare_frames"]
 
@@ -91,8 +93,8 @@ def compare_frames(
 
 
 def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | None, confidence: float) -> ArmRow:
-    trials = frames.trials[frames.trials["label"] == label]
-    valid = trials[~trials["failed"]]
+    trials = frames.trials[(frames.trials["label"] == label).to_numpy(dtype=bool)]
+    valid = trials if not trials["failed"].any() else trials[~trials["failed"]]
     counts = _counts(trials)
     totals = _totals(frames, label, trials, prices)
     at_k, hat_k = _passes(valid, confidence)
@@ -117,8 +119,9 @@ def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | No
 
 
 def _counts(trials: pd.DataFrame) -> Counts:
-    ended = {outcome: int((trials["outcome"] == outcome).sum()) for outcome in OUTCOMES}
-    return Counts(trials=len(trials), tasks=len(trials[["suite", "task"]].drop_duplicates()), **ended)
+    found = trials["outcome"].value_counts()
+    ended = {outcome: int(found.get(outcome, 0)) for outcome in OUTCOMES}
+    return Counts(trials=len(trials), tasks=int(trials["task_number"].nunique()), **ended)
 
 
 def _totals(frames: Frames, label: str, trials: pd.DataFrame, prices: Prices | None) -> Totals:
@@ -182,22 +185,23 @@ def _ratio_per_solved(valid: pd.DataFrame, cost: pd.Series[float]) -> float | No
 
 
 def _share(trials: pd.DataFrame, column: str, confidence: float) -> Proportion | None:
-    known = trials[trials[column].notna()]
-    tasks = known["task_number"].to_numpy(dtype=np.int64)
-    return clustered_proportion(known[column].to_numpy(dtype=np.float64), tasks, confidence)
+    values, tasks = trials[column].to_numpy(dtype=np.float64), trials["task_number"].to_numpy(dtype=np.int64)
+    known = ~np.isnan(values)
+    return clustered_proportion(values[known], tasks[known], confidence)
 
 
 def _passes(trials: pd.DataFrame, confidence: float) -> tuple[tuple[PassRate, ...], tuple[PassRate, ...]]:
     """pass@k and pass^k for every k up to the most repeats of a task, where there are any."""
-    known = trials[trials["solved"].notna()]
-    numbers = known["task_number"].to_numpy(dtype=np.int64)
-    answers = np.bincount(numbers)
-    right = np.bincount(numbers, weights=known["solved"].to_numpy(dtype=np.float64)).astype(np.int64)[answers > 0]
+    solved, numbers = trials["solved"].to_numpy(dtype=np.float64), trials["task_number"].to_numpy(dtype=np.int64)
+    known = ~np.isnan(solved)
+    answers = np.bincount(numbers[known])
+    right = np.bincount(numbers[known], weights=solved[known]).astype(np.int64)[answers > 0]
     answers = answers[answers > 0]
     most = int(answers.max()) if len(answers) else 0
     if most < _REPEATED:
         return (), ()
-    return pass_rates(answers, right, range(1, min(most, _MOST_K) + 1), confidence=confidence)
+    ks = range(1, min(most, _MOST_K) + 1)
+    return pass_rates(answers, right, ks, confidence=confidence, resamples=_PASS_RESAMPLES)
 
 
 def _measure(values: pd.Series[float]) -> Measure:
@@ -215,5 +219,5 @@ def _known(value: object) -> float | None:
 
 def _word(trials: pd.DataFrame, column: str) -> str | None:
     """What the arm's trials say of it; None: they say nothing."""
-    said = trials[column].dropna()
-    return str(said.iloc[0]) if len(said) else None
+    first = trials[column].first_valid_index()
+    return None if first is None else str(trials.at[first, column])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from smallenough.analysis import table
@@ -54,6 +55,10 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know."""
         return (*self.tables.notes, *self.comparison.notes)
+
+    def table(self, *, detailed: bool = False, width: int | None = None) -> table.Table:
+        """The comparison as text, with the costs by which the verdict orders the arms; see `table.table`."""
+        return table.table(self.comparison, detailed=detailed, width=width, costs=self.verdict.criterion.costs)
 
     def front(self, cost: str) -> Front:
         """The Pareto front of success against a cost, with how often each arm is on it.
@@ -120,7 +125,7 @@ class Findings:
 
     def to_markdown(self, *, detailed: bool = False) -> str:
         """The verdict in words, the table, and what a reader should know."""
-        shown = table.markdown(self.comparison, detailed=detailed)
+        shown = table.markdown(self.comparison, detailed=detailed, costs=self.verdict.criterion.costs)
         return "\n".join([" ".join(sentences(self.verdict)), "", shown, *(f"- {note}" for note in self.tables.notes)])
 
     def __repr__(self) -> str:
@@ -149,6 +154,7 @@ def find(tables: Tables, terms: Terms | None = None) -> Findings:
     _check_models(asked.prices, tables)
     if prices is None and any(tables.prices(session) for session in tables.sessions):
         tables = replace(tables, notes=(*tables.notes, _DIFFERENT_PRICES))
+    tables = replace(tables, notes=(*tables.notes, *_scored_again(tables)))
     frames = prepare(tables.trials, tables.arms, tables.attempts, prices)
     if asked.common:
         frames = common_tasks(frames)
@@ -160,6 +166,17 @@ _DIFFERENT_PRICES = (
     "The sessions were told different prices, or some of them none, so that no money is reported; prices that are given"
     " for the comparison hold for all."
 )
+
+
+def _scored_again(tables: Tables) -> Iterator[str]:
+    """Says which sessions hold the answers of another one that is here too."""
+    for session in tables.sessions:
+        source = tables.parameters.get(session, {}).get("scored_from")
+        if source in tables.sessions:
+            yield (
+                f"Session {session} scored the answers of {source} again: they stand here twice, and are no"
+                " independent evidence. Name the sessions to compare one of the two."
+            )
 
 
 def recorded_prices(tables: Tables) -> Prices | None:

@@ -150,7 +150,12 @@ def _on_money(frames: Frames, rows: Sequence[ArmRow], prices: Prices) -> Iterato
     free = [row.arm for row in without if not prices.charges_machine and row.model not in prices.tokens]
     if free:
         yield f"No money is reported for {listed(free)}: neither the machine nor the model has a price."
-    if unmeasured := [row.arm for row in without if row.arm not in free]:
+    lacking = [row for row in without if row.arm not in free]
+    dark = [row.arm for row in lacking if _lacks_energy(row, prices)]
+    if dark:
+        hours = "; without a price of energy, hours alone would count" if prices.per_machine_hour is not None else ""
+        yield f"No money is reported for {listed(dark)}: energy has a price and was not measured{hours}."
+    if unmeasured := [row.arm for row in lacking if row.arm not in dark]:
         yield f"No money is reported for {listed(unmeasured)}: what is charged for was not measured."
     if len(frames.attempts):
         failed = frames.attempts.loc[uncounted(frames.attempts, prices), "label"].value_counts()
@@ -160,6 +165,11 @@ def _on_money(frames: Frames, rows: Sequence[ArmRow], prices: Prices) -> Iterato
                 "Inferences that failed at a hosted model have no count of tokens, and no part in money: "
                 f"{', '.join(told)}."
             )
+
+
+def _lacks_energy(row: ArmRow, prices: Prices) -> bool:
+    """Whether what keeps a local arm from having a price is that its energy was not measured."""
+    return prices.per_kwh is not None and row.model not in prices.tokens and row.totals.energy_joules is None
 
 
 def _on_missing(rows: Sequence[ArmRow]) -> Iterator[str]:

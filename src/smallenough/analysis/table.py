@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from smallenough import wording
+from smallenough.analysis.costs import COSTS
+from smallenough.analysis.criterion import Criterion
 from smallenough.analysis.evidence import Against, ArmRow, Comparison
 from smallenough.analysis.measures import TRIAL_MEASURES, TrialMeasure
 from smallenough.analysis.statistics import PassRate
@@ -20,6 +22,16 @@ _GAP = 2
 
 _EMPTY = {wording.NOTHING, "", "0"}
 """Cells that tell nothing: a column of the essential table that holds no other is left out."""
+
+_COST_HEADERS = {
+    "memory": "Peak\nmemory",
+    "seconds": "Wall/\ntrial",
+    "cpu": "CPU/\ntrial",
+    "energy": "Energy/\ntrial",
+    "money": "Money/\ntrial",
+    "operations": "FLOP/\ntrial",
+}
+"""Of what the arm's own total comes to for a trial."""
 
 Cell = Callable[[ArmRow], str]
 
@@ -48,7 +60,13 @@ class _Column:
     cell: Cell
 
 
-def table(comparison: Comparison, *, detailed: bool = False, width: int | None = 120) -> Table:
+def table(
+    comparison: Comparison,
+    *,
+    detailed: bool = False,
+    width: int | None = 120,
+    costs: Sequence[str] = Criterion().costs,
+) -> Table:
     """The comparison as text.
 
     Args:
@@ -56,17 +74,18 @@ def table(comparison: Comparison, *, detailed: bool = False, width: int | None =
         detailed: all that is known, a row for each measure and a column for each arm; `width` has no say then.
         width: characters to fit the essential table into; None: no limit. The arm, its solved rate and the
             difference stay, however narrow it is.
+        costs: by which the verdict orders the arms, by their names in `COSTS`: they stand beside the difference.
     """
     if detailed:
         entries = list(_entries(comparison))
         rows = ((title, *(cell(row) for row in comparison.rows)) for title, cell in entries)
         return Table(("", *(row.arm for row in comparison.rows)), tuple(rows))
-    return _fit(comparison, width)
+    return _fit(comparison, width, costs)
 
 
-def markdown(comparison: Comparison, *, detailed: bool = False) -> str:
+def markdown(comparison: Comparison, *, detailed: bool = False, costs: Sequence[str] = Criterion().costs) -> str:
     """The table in Markdown, notes below it."""
-    found = table(comparison, detailed=detailed, width=None)
+    found = table(comparison, detailed=detailed, width=None, costs=costs)
     lines = [found.headers, tuple("---" if index == 0 else "---:" for index in range(len(found.headers))), *found.rows]
     text = "".join("| " + " | ".join(map(_in_markdown, line)) + " |\n" for line in lines)
     return text + ("\n" + "".join(f"- {_in_markdown(note)}\n" for note in comparison.notes) if comparison.notes else "")
@@ -77,11 +96,12 @@ def csv(comparison: Comparison) -> str:
     return comparison.to_frame().to_csv(index=False, lineterminator="\n")
 
 
-def _fit(comparison: Comparison, width: int | None) -> Table:
+def _fit(comparison: Comparison, width: int | None, costs: Sequence[str]) -> Table:
     """The columns that say something, without the lightest ones where they would not fit."""
     names = _short_names(comparison.rows, width)
     columns = [
-        (column, (column.header, *(column.cell(row) for row in comparison.rows))) for column in _columns(comparison)
+        (column, (column.header, *(column.cell(row) for row in comparison.rows)))
+        for column in _columns(comparison, costs)
     ]
     kept = [(column, cells) for column, cells in columns if column.weight <= 2 or set(cells[1:]) - _EMPTY]
     arms = ("Arm", *names)
@@ -97,17 +117,16 @@ def _fit(comparison: Comparison, width: int | None) -> Table:
     return Table(lines[0], tuple(lines[1:]), tuple(left_out))
 
 
-def _columns(comparison: Comparison) -> tuple[_Column, ...]:
+def _columns(comparison: Comparison, costs: Sequence[str]) -> tuple[_Column, ...]:
     """The columns of the essential table, in their order."""
     confidence = f"{100 * comparison.confidence:g}%"
     currency = comparison.prices.currency if comparison.prices else ""
-    return (
-        _Column(f"Solved\n[{confidence}]", 1, lambda row: interval_share(row.solved_rate)),
-        _Column(f"Difference\npoints [{confidence}]", 2, _against(lambda found: points(found.difference))),
+    deciding = tuple(_cost_column(name, currency) for name in costs)
+    others = (
         _Column("McNemar\np", 13, _against(lambda found: p_value(found.mcnemar_p))),
         _Column("First\ntry", 11, lambda row: wording.share(row.first_attempt.rate if row.first_attempt else None)),
         _Column("Failed\ntrials", 14, lambda row: str(row.counts.failed)),
-        _Column("Time/\ntrial", 3, lambda row: wording.duration(row.measures["latency_seconds"].mean)),
+        _Column("Time/\ntrial", 4, lambda row: wording.duration(row.measures["latency_seconds"].mean)),
         _Column("\nFaster", 7, _against(lambda found: wording.share(found.faster))),
         _Column("Peak\nmemory", 4, lambda row: wording.size(row.totals.peak_memory_bytes)),
         _Column("Less\nmemory", 8, _against(lambda found: wording.share(found.less_memory))),
@@ -118,6 +137,18 @@ def _columns(comparison: Comparison) -> tuple[_Column, ...]:
         _Column("Energy/\nsolved", 9, lambda row: wording.energy(row.per_solved.energy_joules)),
         _Column("Money/\n1000 solved", 9, lambda row: wording.money(_thousand(row.per_solved.money), currency)),
     )
+    return (
+        _Column(f"Solved\n[{confidence}]", 1, lambda row: interval_share(row.solved_rate)),
+        _Column(f"Difference\npoints [{confidence}]", 2, _against(lambda found: points(found.difference))),
+        *deciding,
+        *(column for column in others if column.header not in {one.header for one in deciding}),
+    )
+
+
+def _cost_column(name: str, currency: str) -> _Column:
+    """What a trial of an arm takes, as the verdict has it."""
+    cost = COSTS[name]
+    return _Column(_COST_HEADERS[name], 3, lambda row: cost.told(row.costs[name], currency))
 
 
 def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:

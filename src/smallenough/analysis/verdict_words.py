@@ -27,9 +27,12 @@ def headline(verdict: Verdict) -> str:
         return f"{base} is the cheapest that is good enough: no cheaper arm is."
     if verdict.kind == "no cost":
         return f"No verdict: {verdict.criterion.told} was measured for no arm, so that none is known to be cheaper."
+    if not verdict.candidates:
+        return f"No verdict: there is no other arm to compare {base} with."
     if verdict.kind == "not comparable":
         return f"No verdict: no other arm has a scored task in common with {base}."
-    return f"None: no cheaper arm is shown to be good enough beside {base}."
+    against = any(one.standing == "undecided" for one in _hopeful(verdict))
+    return f"None: no cheaper arm is {'likely' if against else 'shown'} to be good enough beside {base}."
 
 
 def sentences(verdict: Verdict) -> tuple[str, ...]:
@@ -66,7 +69,7 @@ def _others(verdict: Verdict) -> Iterator[str]:
         if one.standing == "worse":
             yield f"{one.arm!r} is worse by more than the margin: {_against(one)}."
         elif one.standing == "undecided":
-            yield f"{one.arm!r} is undecided: {_against(one)}; {_more(one)}."
+            yield f"{one.arm!r} is {_undecided(one)}: {_against(one)}; {_more(one)}."
         elif one.standing == "not compared":
             yield f"{one.arm!r} has no scored task in common with {verdict.baseline!r}."
 
@@ -111,6 +114,10 @@ def _not_worse(one: Candidate, verdict: Verdict) -> str:
 def _p(value: float | None) -> str:
     told = p_value(value)
     return told if told.startswith("<") else f"= {told}"
+
+
+def _undecided(one: Candidate) -> str:
+    return "undecided" if one.more_tasks is not None else "not shown to be good enough, nor to be worse"
 
 
 def _more(one: Candidate) -> str:

@@ -79,10 +79,9 @@ def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "-
     from rich.console import Console
     from rich.table import Table
 
-    from smallenough.analysis.table import table
-
     console = Console()
-    drawn = table(found.comparison, detailed=detailed, width=max(console.width, 80) if console.is_terminal else 120)
+    wide = max(console.width, 80) if console.is_terminal else 120
+    drawn = found.table(detailed=detailed, width=wide)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for place, header in enumerate(drawn.headers):
         shown.add_column(header, justify="right" if place else "left", no_wrap=True)
@@ -97,15 +96,14 @@ def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "-
 
 
 def _show_verdict(found: Findings) -> None:
-    """The verdict below the table, arms called as there; where nothing can be compared, the notes say why."""
+    """The verdict below the table, arms called as there; where nothing can be compared, its headline alone."""
     from smallenough.analysis.table import shared_provider
     from smallenough.analysis.verdict_words import sentences
 
-    if found.verdict.kind == "not comparable":
-        return
     provider = shared_provider(found.comparison.rows)
     headline, *behind = (one.replace(f"'{provider}", "'") for one in sentences(found.verdict))
     width = min(shutil.get_terminal_size((120, 24)).columns, 120)
     click.echo()
     click.echo(click.style(click.wrap_text(headline, width), bold=True))
-    click.echo(click.wrap_text(" ".join(behind), width))
+    if found.verdict.kind != "not comparable":
+        click.echo(click.wrap_text(" ".join(behind), width))

@@ -97,7 +97,8 @@ def _print_table(known: Sequence[SessionSummary]) -> None:
     from smallenough.wording import duration
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("session", "status", "trials", "suite", "experiment", "arms", "took", "not in MLflow"):
+    again = ("scored from",) if any(one.scored_from for one in known) else ()
+    for name in ("session", "status", "trials", "suite", "experiment", "arms", "took", "not in MLflow", *again):
         table.add_column(name, no_wrap=True)
     for one in known:
         behind = left(one.folder)
@@ -110,6 +111,7 @@ def _print_table(known: Sequence[SessionSummary]) -> None:
             str(len(one.arms)),
             duration((one.ended or time.time()) - one.started),
             f"{behind} bytes" if behind else "",
+            *(one.scored_from or "" for _ in again),
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 

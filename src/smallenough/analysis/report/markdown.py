@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from smallenough.analysis import table
 from smallenough.analysis.report import branching, figures, methods, provenance
 from smallenough.analysis.report.content import Content
 from smallenough.analysis.verdict_words import sentences
@@ -21,7 +20,7 @@ def _parts(content: Content) -> Iterator[str]:
     yield "## Verdict"
     yield f"**{_text(headline)}**"
     yield _list(behind)
-    found = table.table(content.findings.comparison, width=None)
+    found = content.findings.table()
     yield "## Arms"
     yield _table(found.headers, found.rows)
     yield from _costs(content)
