@@ -57,7 +57,7 @@ SESSIONS = (
     *_texts(session="its id", experiment="MLflow experiment", status="running, completed, interrupted or failed"),
     Column("started", "datetime64[ns, UTC]", "", "when it began"),
     Column("ended", "datetime64[ns, UTC]", "", "when it ended"),
-    *_texts(suite="name of the suite"),
+    *_texts(suite="name of the suite", scored_from="session whose answers it scored again"),
     *_whole(
         arms="arms planned",
         trials="trials that ended",

@@ -15,7 +15,6 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from smallenough import wording
-from smallenough.analysis import table
 from smallenough.analysis.evidence import ArmRow
 from smallenough.analysis.report import branching, drill, figures, methods, provenance
 from smallenough.analysis.report.content import Content
@@ -63,8 +62,8 @@ def render(content: Content, title: str, made: str) -> str:
         headline=headline,
         behind=behind,
         tiles=_tiles(content),
-        essential=table.table(content.findings.comparison, width=_WIDTH),
-        detailed=table.table(content.findings.comparison, detailed=True),
+        essential=content.findings.table(width=_WIDTH),
+        detailed=content.findings.table(detailed=True),
         figures=shown,
         unmeasured=figures.unmeasured(content),
         branching=branching.tables(content.branching),
