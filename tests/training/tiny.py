@@ -54,7 +54,7 @@ def animals(copies: int = 1) -> tuple[Row, ...]:
 def write_suite(path: Path, copies: int = 1) -> Path:
     """The suite as a file of the own form."""
     lines = [
-        json.dumps({"task_id": task.id, "problem": task.prompt, "label": task.reference})
+        json.dumps({"task_id": task.id, "problem": task.prompt, "answer": task.reference, "labels": LABELS})
         for task in suite(copies).tasks
     ]
     path.write_text("\n".join(lines), "utf-8")
