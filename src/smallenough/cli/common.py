@@ -74,3 +74,20 @@ def print_json(value: Any) -> None:
         return str(item)
 
     click.echo(json.dumps(value, default=plain, ensure_ascii=False, indent=2))
+
+
+def write_new(path: Path, text: str) -> None:
+    """Writes a file that is not there yet.
+
+    Raises:
+        InputError: it is there, or can't be written.
+    """
+    from smallenough.errors import InputError
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise InputError(f"{path} is there already; name another file, or remove it") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from smallenough.cli.common import counted, json_option, print_json, told_store
+from smallenough.cli.common import counted, json_option, print_json, told_store, write_new
 from smallenough.cli.run_options import run_options
 from smallenough.cli.tables import print_table
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from smallenough.sessions.shown import ShownArm
 
 
-@click.group("config", short_help="Show what is in force and where it came from, check a file, print its schema.")
+@click.group("config", short_help="Show what is in force and where it came from, check, convert, print the schema.")
 def command() -> None:
-    """Show what is in force, check an experiment file, or print the schema of one for an editor."""
+    """Show what is in force, check an experiment file, convert an earlier one, or print the schema for an editor."""
 
 
 @command.command("show")
@@ -70,15 +70,21 @@ def show(*, as_json: bool, **said: Any) -> int:
 def check(file: Path | None) -> int:
     """Look through an experiment file (by default config/experiment_config.yaml), and tell all that is wrong with it.
 
-    Asks no model and no server: whether those are there, `smallenough run --dry-run` tells.
+    Or through a study's file. Asks no model and no server: whether those are there, `smallenough run --dry-run` tells.
     """
     from smallenough.config import DEFAULT_FILE
     from smallenough.errors import InputError
     from smallenough.sessions.check import check_wanted
     from smallenough.sessions.shown import arms_in_force
+    from smallenough.sessions.study.form import is_study, study_of
     from smallenough.sessions.unused import unused, unused_variables
     from smallenough.sessions.wanted import understood
 
+    if file is not None and is_study(file):
+        form = study_of(file, {})
+        large, small = counted(len(form.llm_models), "large model"), counted(len(form.slm_models), "small one")
+        click.echo(f"{file}: in order; a study of {large} and {small}; start it with: smallenough study {file}")
+        return 0
     if file is None and not DEFAULT_FILE.is_file():
         raise InputError(f"{DEFAULT_FILE} is not there; name a file, or run: smallenough init")
     read = understood({"config": file}, os.environ)
@@ -105,6 +111,37 @@ def schema(which: str) -> int:
     from smallenough.sessions.schema import schemas
 
     print_json(schemas()[which])
+    return 0
+
+
+@command.command("migrate")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--slm-name",
+    metavar="NAME",
+    help="The small model of earlier results: their keys don't tell it.",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it here.  [default: print it]")
+def migrate(file: Path, slm_name: str | None, output: Path | None) -> int:
+    """Convert a study of the earlier form: its settings (YAML), or its results (JSON). FILE stays as it is.
+
+    Settings had `baseline_llms`, `slm_name` and `slm_load_in_4bit`: names with 7B or 8B become `llm_models`, the rest
+    `slm_models`. Results had the keys `Baseline_LLM_NAME`, `Baseline_SLM` and `Finetuned_SLM`.
+
+    \b
+      smallenough config migrate old_study.yaml --output study.yaml
+      smallenough config migrate old_results.json --slm-name Llama-3.2-3B-Instruct
+    """
+    from smallenough.sessions.study.migrate import migrate_file
+
+    text, notes = migrate_file(file, slm_name)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_new(output, text)
+        click.echo(f"written: {output}", err=True)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     return 0
 
 

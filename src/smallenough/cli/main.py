@@ -32,6 +32,8 @@ _COMMANDS = {
     "score": "Score saved completions again, without a model.",
     "search": "Search for a model's best options within a limit on cost, then compare them.",
     "train": "Fine-tune small models on a suite's references (LoRA).",
+    "study": "Large models as they are against small ones that are fine-tuned.",
+    "export": "Make an Ollama model of a LoRA adapter.",
     "flush": "Write to MLflow what a session could not write while it ran.",
     "tasks": "List, show, import and export tasks.",
     "config": "Show what is in force and where it came from; check an experiment file.",

@@ -10,12 +10,13 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from smallenough.machine import cgroup_limits
-from smallenough.resources.nvidia import gpu_inventory
+from smallenough.resources.nvidia import NvidiaProbe, gpu_inventory
 from smallenough.resources.processes import ProcessProbe
 
 BUSY = 0.2
@@ -42,6 +43,26 @@ def hardware() -> dict[str, str | int | float | None]:
         "memory_limit_bytes": limit,
         **gpu_inventory(),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryInUse:
+    """What is taken of this machine's memory, by everybody."""
+
+    system_bytes: int
+    system_total_bytes: int
+    device_bytes: int | None
+    """Of all GPUs; None: there is none that can be read."""
+
+
+def memory_in_use() -> MemoryInUse:
+    """What is taken of the machine's memory right now; what can be given back at once, as caches, is not counted."""
+    memory, gpus = psutil.virtual_memory(), NvidiaProbe()
+    try:
+        taken = [value for name, value in gpus.gauges().items() if name.endswith("_device_memory_bytes")]
+    finally:
+        gpus.close()
+    return MemoryInUse(memory.total - memory.available, memory.total, int(sum(taken)) if taken else None)
 
 
 def busy(seconds: float = 0.5, pids: Sequence[int] = ()) -> float:

@@ -1,0 +1,1 @@
+"""Large models as they are against small ones that are fine-tuned, in one go."""
