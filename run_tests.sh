@@ -2,7 +2,8 @@
 # Checks everything on a fresh Debian machine: linter, formatter, strict types, import contract, tests.
 #
 #   ./run_tests.sh [PYTEST ARGUMENTS]     e.g. ./run_tests.sh tests/models -k deadline
-#   ./run_tests.sh --slow                 also the tests that take minutes, and those of the embedded engine (PyTorch)
+#   ./run_tests.sh --slow                 also the tests that take minutes, all that is generated and simulated, and those
+#                                         of the embedded engine (PyTorch)
 #
 # Installs what is missing (Debian packages as root or through sudo), its own virtual environment and a real Ollama
 # server with smollm2:135m under .tests/, and nothing elsewhere. Every check runs, whatever the ones before it found; the

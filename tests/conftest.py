@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from smallenough.tracking.store import Store, connect
+from tests.thorough import VARIABLE, examples
 
 USER_SETTINGS = ("MLFLOW_", "DAGSHUB_", "OLLAMA_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "XAI_", "TOGETHER_", "DEEPSEEK_")
 MORE_USER_SETTINGS = (
@@ -47,7 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if name.startswith(USER_SETTINGS) or name in MORE_USER_SETTINGS:
             patch.delenv(name)
     # How long one example takes says how busy the machine is; `benchmarks/` measures speed.
-    settings.register_profile("smallenough", deadline=None)
+    if config.getoption("--slow"):
+        patch.setenv(VARIABLE, "1")
+    settings.register_profile("smallenough", deadline=None, max_examples=examples(100))
     settings.load_profile("smallenough")
     patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     patch.setenv("HF_HUB_OFFLINE", "1")

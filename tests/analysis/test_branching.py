@@ -18,6 +18,7 @@ from smallenough.analysis.branching import (
 )
 from smallenough.analysis.branching_words import move_sentence, reach_sentences, rescue_sentence, rescue_sentences
 from tests.analysis.trees import Trial, Try, frames, right, trial_lists, wrong
+from tests.thorough import examples
 
 
 def fails(error: str, seconds: float | None = 1.0, **said: Any) -> Try:
@@ -168,7 +169,7 @@ class TestMoves:
         (first,) = moves(trials, attempts)
         assert (first.move, first.chosen) == ("first", 0)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(trial_lists())
     def test_every_answer_has_one_move(self, made: list[Trial]) -> None:
         trials, attempts = frames(branching=made)
@@ -232,7 +233,7 @@ class TestReaches:
         assert reaches_frame(()).dtypes.equals(frame.dtypes)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(trial_lists())
 def test_rescues_are_some_of_what_was_followed(made: list[Trial]) -> None:
     marked = [

@@ -13,6 +13,7 @@ from smallenough.analysis.statistics import Difference, Interval, paired_differe
 from smallenough.errors import InputError, UnknownName
 from smallenough.tracking.tables import Tables
 from tests.analysis.builders import study
+from tests.thorough import examples
 
 
 def saving(estimate: float, low: float | None = None, high: float | None = None, tasks: int = 30) -> Difference:
@@ -115,7 +116,7 @@ COSTS = st.lists(st.floats(0, 1e4).map(lambda value: round(value, 3)), min_size=
 
 
 class TestProperties:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     @given(st.floats(0, 1e9), st.data())
     def test_the_interval_holds_the_requests(self, training: float, data: st.DataObject) -> None:
         large = data.draw(COSTS)
@@ -129,7 +130,7 @@ class TestProperties:
         assert all(0 <= one < math.inf for one in known)
         assert sentence(found).endswith(".")
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     @given(st.floats(1, 1e6), st.floats(1e-3, 1e3), st.floats(1, 10))
     def test_a_dearer_training_takes_more_requests(self, training: float, saved: float, times: float) -> None:
         one, more = (energy(cost, saving(saved, saved / 2, 2 * saved)) for cost in (training, times * training))

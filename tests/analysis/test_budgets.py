@@ -11,6 +11,7 @@ from smallenough.analysis.costs import COSTS
 from smallenough.analysis.courses import LeftOut, courses, resampling_course, resampling_courses
 from smallenough.errors import InputError, UnknownName
 from tests.analysis.trees import Trial, Try, frames, rate, right, trial_lists, wrong
+from tests.thorough import examples
 
 FEW = 200
 
@@ -168,7 +169,7 @@ class TestCurves:
 
 
 class TestProperties:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(trial_lists())
     def test_with_all_it_asks_for_an_arm_solves_what_it_solves(self, made: list[Trial]) -> None:
         trials, attempts = frames(branching=made)
@@ -178,14 +179,14 @@ class TestProperties:
             assert course.success(np.array([course.largest])).mean() == pytest.approx(rate(trials))
             assert course.success(np.array([np.inf])).mean() == pytest.approx(rate(trials))
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(trial_lists())
     def test_what_was_spent_only_grows(self, made: list[Trial]) -> None:
         course = courses(*frames(branching=made), "seconds")["branching"]
         for trial in range(len(course)):
             assert (np.diff(course.spent[course.trial == trial]) >= 0).all()
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(trial_lists(), st.lists(st.floats(0, 400), min_size=1, max_size=8).map(sorted))
     def test_an_answer_is_right_or_wrong_at_every_budget(self, made: list[Trial], budgets: list[float]) -> None:
         course = courses(*frames(branching=made), "seconds")["branching"]
@@ -193,7 +194,7 @@ class TestProperties:
         assert found.shape == (len(course), len(budgets))
         assert np.isin(found, (0.0, 1.0)).all()
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(trial_lists(), st.floats(1, 300))
     def test_the_area_is_that_of_the_steps(self, made: list[Trial], budget: float) -> None:
         course = courses(*frames(branching=made), "seconds")["branching"]
@@ -201,7 +202,7 @@ class TestProperties:
         area = (course.success(edges[:-1]) * np.diff(edges)).sum(axis=1) / budget
         assert course.mean_success(budget) == pytest.approx(area, abs=1e-9)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     @given(trial_lists(), trial_lists())
     def test_bands_hold_their_curve_apart_from_bias(self, one: list[Trial], two: list[Trial]) -> None:
         for curve in curves(branching=one, cascade=two).curves:

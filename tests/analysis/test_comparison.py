@@ -13,6 +13,7 @@ from smallenough.analysis.evidence import ArmRow, Comparison
 from smallenough.analysis.money import Prices
 from smallenough.errors import InputError, UnknownName
 from tests.analysis.builders import arm_totals, arms_frame, study, trial, trials_frame
+from tests.thorough import examples
 
 LARGE, SMALL = "large", "small"
 OUTCOMES = st.sampled_from(["solved", "unsolved", "unscored", "model_failed", "sandbox_failed", "scorer_failed"])
@@ -350,7 +351,7 @@ class TestBadInput:
 
 
 class TestProperties:
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=examples(15), deadline=None)
     @given(st.lists(st.tuples(OUTCOMES, OUTCOMES), min_size=1, max_size=12), st.randoms(use_true_random=False))
     def test_the_order_of_rows_changes_nothing(self, outcomes: list[tuple[str, str]], random: Any) -> None:
         large, small = zip(*outcomes, strict=True)
@@ -360,7 +361,7 @@ class TestProperties:
         random.shuffle(order)
         assert compare(trials.iloc[order], arms, resamples=FEW) == compare(trials, arms, resamples=FEW)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=examples(15), deadline=None)
     @given(
         st.lists(st.sampled_from(["solved", "unsolved"]), min_size=1, max_size=10),
         st.lists(st.sampled_from(["model_failed", "sandbox_failed", "scorer_failed"]), max_size=10),
@@ -375,7 +376,7 @@ class TestProperties:
         assert with_them.per_solved.seconds == without.per_solved.seconds
         assert with_them.counts.failed == len(failures)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=examples(15), deadline=None)
     @given(st.lists(st.tuples(OUTCOMES, OUTCOMES), min_size=1, max_size=12))
     def test_the_other_baseline_flips_the_sign(self, outcomes: list[tuple[str, str]]) -> None:
         large, small = zip(*outcomes, strict=True)

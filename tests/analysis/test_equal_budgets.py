@@ -15,6 +15,7 @@ from smallenough.analysis.equal_budgets import (
     to_frame,
 )
 from tests.analysis.trees import Trial, Try, frames, right, trial_lists, wrong
+from tests.thorough import examples
 
 FEW = 500
 TIME = COSTS["seconds"].title
@@ -70,7 +71,7 @@ class TestTheBudget:
         often = [Trial("t0", [right()], repeat) for repeat in range(9)] + [Trial("t1", [wrong()])]
         assert at(often, [Trial("t0", [right()]), Trial("t1", [wrong()])]).success.difference.estimate == 0
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     @given(trial_lists())
     def test_an_arm_beside_itself_differs_by_nothing(self, made: list[Trial]) -> None:
         known = courses(*frames(branching=made, best_of_n=made), "seconds")
@@ -80,7 +81,7 @@ class TestTheBudget:
             assert (found.success.difference.estimate, found.success.better, found.success.worse) == (0, 0, 0)
             assert found.over_range is None or found.over_range.estimate == 0
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     @given(trial_lists(), trial_lists())
     def test_turned_round_it_is_the_opposite(self, one: list[Trial], two: list[Trial]) -> None:
         known = courses(*frames(branching=one, best_of_n=two), "seconds")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.pareto import Front, FrontArm, on_front, pareto_front, sentences
 from smallenough.errors import UnknownName
+from tests.thorough import examples
 
 FEW = 300
 TIME = COSTS["seconds"].title
@@ -162,7 +163,7 @@ CELLS = st.lists(
 
 
 class TestProperties:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(st.lists(CELLS, min_size=1, max_size=5))
     def test_the_best_and_the_cheapest_arms_are_on_it(self, arms: list[list[Cell]]) -> None:
         found = front(table(**{f"arm{n}": cells for n, cells in enumerate(arms)})).arms
@@ -173,7 +174,7 @@ class TestProperties:
         assert all(0 <= one.front_share <= 1 for one in found)
         assert sum(one.front_share for one in found) >= 1 - 1e-9  # every resample has a front
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(CELLS, st.lists(CELLS, max_size=3), st.lists(st.booleans(), min_size=TASKS, max_size=TASKS), st.data())
     def test_a_dominated_copy_is_never_on_it_more_often(
         self, cells: list[Cell], others: list[list[Cell]], spoilt: list[bool], data: st.DataObject
@@ -187,7 +188,7 @@ class TestProperties:
         found = by_name(front(table(own=cells, copy=copy, **rest)))
         assert found["copy"].front_share <= found["own"].front_share
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=examples(30), deadline=None)
     @given(
         st.integers(1, 6).flatmap(
             lambda arms: st.lists(

@@ -18,6 +18,7 @@ from smallenough.analysis.verdict import Verdict, judge
 from smallenough.analysis.verdict_words import sentences
 from smallenough.errors import InputError
 from tests.analysis.builders import arm_totals, arms_frame, study, trial, trials_frame
+from tests.thorough import examples
 
 LARGE, SMALL, TINY = "large", "small", "tiny"
 FEW = 200
@@ -240,7 +241,7 @@ AMOUNT = st.none() | st.sampled_from([0.0, 1.0, 1e9, 8e9])
 
 
 class TestProperties:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(OUTCOMES, OUTCOMES, OUTCOMES, AMOUNT, AMOUNT, AMOUNT)
     def test_whatever_is_there_it_is_told_in_words(
         self, one: list[str], two: list[str], three: list[str], a: float | None, b: float | None, c: float | None

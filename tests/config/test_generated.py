@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from smallenough.config import ExperimentFile
 from tests.cli.calling import Called, call
 from tests.servers.faulty import FaultyServer
+from tests.thorough import examples
 
 KEYS = st.sampled_from(
     [*ExperimentFile.model_fields, "name", "temperature", "model", "strategy", "uri", "modles", "Suite", "<<", "", "ü"]
@@ -188,9 +189,10 @@ FEW = 25
 """Of what takes longest."""
 
 
-def examples(count: int) -> settings:
+def some(count: int) -> settings:
+    """So many examples, a part of them without `--slow`."""
     quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=count, deadline=None, suppress_health_check=quiet)
+    return settings(max_examples=examples(count), deadline=None, suppress_health_check=quiet)
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +236,7 @@ def said(called: Called) -> str:
     return "\n".join(line for line in called.err.splitlines() if not line.startswith("note: "))
 
 
-@examples(MANY)
+@some(MANY)
 @given(FILES)
 def test_config_check_has_words_for_every_file(capsys: pytest.CaptureFixture[str], content: str | bytes) -> None:
     written("e.yaml", content)
@@ -243,7 +245,7 @@ def test_config_check_has_words_for_every_file(capsys: pytest.CaptureFixture[str
         assert "e.yaml" in called.err
 
 
-@examples(SOME)
+@some(SOME)
 @given(FILES)
 def test_config_show_has_words_for_every_file(capsys: pytest.CaptureFixture[str], content: str | bytes) -> None:
     written("e.yaml", content)
@@ -251,7 +253,7 @@ def test_config_show_has_words_for_every_file(capsys: pytest.CaptureFixture[str]
     in_words(call(capsys, "config", "show", "--config", "e.yaml", "--json"))
 
 
-@examples(SOME)
+@some(SOME)
 @given(FILES)
 def test_no_model_is_asked_by_a_dry_run(
     capsys: pytest.CaptureFixture[str], server: FaultyServer, content: str | bytes
@@ -260,7 +262,7 @@ def test_no_model_is_asked_by_a_dry_run(
     in_words(call(capsys, "run", "--dry-run", "--config", "e.yaml", "--url", server.url))
 
 
-@examples(SOME)
+@some(SOME)
 @given(FILES, st.sampled_from([("run", "--yes"), ("search",)]))
 def test_no_model_is_asked_where_anything_is_wrong(
     capsys: pytest.CaptureFixture[str], server: FaultyServer, content: str | bytes, command: tuple[str, ...]
@@ -287,7 +289,7 @@ FLAGS = st.lists(
 SEARCHED = "models: [{name: smollm2:135m}]\nstrategies: [best_of_n]\nsearch: {space: {temperature: [0, 1]}}\n"
 
 
-@examples(FEW)
+@some(FEW)
 @example([("--task", "hi")], SEARCHED)
 @given(FLAGS, st.sampled_from([SEARCHED, "seed: 1", "models: [{name: smollm2:135m, baseline: true}]"]))
 def test_every_combination_of_flags_has_words(
@@ -301,7 +303,7 @@ def test_every_combination_of_flags_has_words(
         in_words(call(capsys, *command, "--config", "e.yaml", "--url", server.url, *said))
 
 
-@examples(SOME)
+@some(SOME)
 @given(OWN_FILES)
 def test_every_file_of_models_has_words(
     capsys: pytest.CaptureFixture[str], server: FaultyServer, content: str | bytes
@@ -331,7 +333,7 @@ VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 )
 
 
-@examples(SOME)
+@some(SOME)
 @given(st.dictionaries(st.sampled_from(VARIABLES + MORE_VARIABLES), VALUES, max_size=3))
 def test_every_environment_has_words(capsys: pytest.CaptureFixture[str], variables: dict[str, str]) -> None:
     with mock.patch.dict(os.environ, variables):
@@ -340,7 +342,7 @@ def test_every_environment_has_words(capsys: pytest.CaptureFixture[str], variabl
         in_words(call(capsys, "config", "check", "e.yaml"))
 
 
-@examples(SOME)
+@some(SOME)
 @given(
     st.binary(max_size=40)
     | st.text(max_size=40)

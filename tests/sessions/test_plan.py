@@ -35,6 +35,7 @@ from smallenough.sessions.plan import (
 from smallenough.sessions.rates import Rate, tracked
 from smallenough.tracking.columns import ARMS, ATTEMPTS, TRIALS, typed
 from smallenough.tracking.tables import Tables
+from tests.thorough import examples
 
 
 def rests(discordance: float = 0.3, correlation: float = 0.5, *rates: Rate, prices: Prices | None = None) -> Basis:
@@ -70,7 +71,7 @@ class TestQuestion:
 
 class TestTasks:
     @given(st.floats(0.02, 0.6), st.floats(0, 1), st.floats(0.5, 0.95), st.integers(2, 6))
-    @settings(max_examples=40)
+    @settings(max_examples=examples(40))
     def test_so_many_have_the_power_and_one_less_has_not(
         self, difference: float, discordance: float, power: float, arms: int
     ) -> None:
@@ -94,7 +95,7 @@ class TestTasks:
         assert sum(passed) / 2000 == pytest.approx(0.8, abs=0.03)
 
     @given(st.floats(0.05, 0.4), st.floats(0, 1), st.integers(1, 9))
-    @settings(max_examples=40)
+    @settings(max_examples=examples(40))
     def test_repeats_trade_against_tasks_by_the_design_effect(
         self, difference: float, correlation: float, repeats: int
     ) -> None:
@@ -132,7 +133,7 @@ class TestTasks:
 
 class TestSuite:
     @given(st.integers(1, 2000), st.floats(0, 1), st.booleans())
-    @settings(max_examples=40)
+    @settings(max_examples=examples(40))
     def test_the_smallest_difference_needs_no_more_tasks_than_there_are_and_a_smaller_one_more(
         self, tasks: int, discordance: float, margin: bool
     ) -> None:

@@ -41,6 +41,7 @@ from smallenough.trial import Progress
 from tests import replayed
 from tests.strategies.any_options import OPTIONS
 from tests.strategies.test_subtasks import HALF, TWICE
+from tests.thorough import examples
 
 MODELS = {
     name: ModelInfo(name, "replay", digest=f"digest of {name}", parameters=10**9) for name in ("m", "middle", "big")
@@ -120,7 +121,7 @@ def run_arm(arm: Arm, client: ReplayClient, suite: Suite, *, concurrency: int) -
 named_options = st.sampled_from(sorted(OPTIONS)).flatmap(lambda name: st.tuples(st.just(name), OPTIONS[name]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(named_options)
 def test_trials_are_the_same_however_many_requests_are_in_flight(named: tuple[str, StrategyOptions]) -> None:
     name, options = named

@@ -15,6 +15,7 @@ from smallenough.tasks.detect import FORMS, open_source
 from smallenough.tasks.humaneval import HumanEvalSource
 from smallenough.tasks.jsonl import JsonlSource
 from smallenough.tasks.mbpp import MbppSource
+from tests.thorough import examples
 
 OWN: dict[str, Any] = {
     "task_id": "a",
@@ -111,7 +112,7 @@ def outcome(path: Path) -> Suite | InputError:
         return error
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150))
 @given(content=st.binary(max_size=300))
 @example(content=b"\x1f\x8b")
 @example(content=b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff")
@@ -132,7 +133,7 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(200))
 @given(data=st.data())
 def test_any_values_under_the_right_keys_are_a_suite_or_a_clear_error(tmp_path: Path, data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from([OWN, MBPP, HUMANEVAL]))

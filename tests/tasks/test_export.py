@@ -20,6 +20,7 @@ from smallenough.tasks.export import rename, to_object, write_jsonl
 from smallenough.tasks.humaneval import HumanEvalSource
 from smallenough.tasks.jsonl import JsonlSource
 from smallenough.tasks.mbpp import MbppSource
+from tests.thorough import examples
 
 FORM = ["task_id", "name", "problem", "canonical_solution", "tests", "category", "complexity", "object"]
 
@@ -72,7 +73,7 @@ TASKS = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150))
 @given(tasks=st.lists(TASKS, min_size=1, max_size=4, unique_by=lambda task: task.id), cut=st.integers(1, 4))
 def test_any_suite_comes_back_the_same(tmp_path: Path, tasks: list[Task], cut: int) -> None:
     examples = tuple(task for task in tasks[cut:] if task.entry_point and task.reference)

@@ -18,6 +18,7 @@ from smallenough.tracking import internals
 from smallenough.tracking.store import Store, connect
 from smallenough.tracking.suites import list_suites, load_suite, newest, save_suite
 from tests.servers.own_mlflow import OwnMlflow
+from tests.thorough import examples
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 TESTS = st.lists(st.builds(Test, TEXT, TEXT, st.none() | TEXT), max_size=3).map(tuple)
@@ -73,7 +74,7 @@ def datasets(store: Store) -> int:
 
 
 class TestRoundTrip:
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(tasks=SUITES, cut=CUTS, standard=st.booleans())
     def test_every_field_of_every_task_and_example_comes_back_in_order(
         self, shared: Store, tasks: tuple[Task, ...], cut: int, standard: bool

@@ -78,6 +78,7 @@ def test_wilson() -> None:
     _check(means, each=True)
 
 
+@pytest.mark.slow
 def test_wilson_with_repeats() -> None:
     means = {
         (share, tasks): held((_of_trials(column, clusters) for column in arm.T), share)
@@ -98,6 +99,7 @@ def test_difference_of_successes_by_score() -> None:
     _check(means, each=True)
 
 
+@pytest.mark.slow
 def test_difference_of_successes_by_score_with_repeats() -> None:
     means = {}
     for share in SHARES:
@@ -117,6 +119,7 @@ def test_paired_bootstrap() -> None:
     _check(means, each=False)
 
 
+@pytest.mark.slow
 def test_paired_bootstrap_with_repeats() -> None:
     means = {}
     for share in SHARES:
@@ -126,6 +129,7 @@ def test_paired_bootstrap_with_repeats() -> None:
     _check(means, each=False)
 
 
+@pytest.mark.slow
 def test_paired_bootstrap_of_amounts() -> None:
     """Seconds of two sides, skewed as they are, of which the arm takes fewer."""
     generator = np.random.default_rng(11)
@@ -138,6 +142,7 @@ def test_paired_bootstrap_of_amounts() -> None:
     _check(means, each=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answers", "k"), [(1, 1), (5, 1), (10, 5)])
 def test_pass_at_k(answers: int, k: int) -> None:
     """The shares are those of right answers of which pass@k itself comes to 5 to 95%."""
