@@ -51,7 +51,10 @@ NOT_RUN = {
         "takes minutes, and PyTorch; tests/cli/test_train.py trains"
     ),
     "smallenough run --model huggingface:mlruns/adapters/smollm2-135m-mine --model huggingface:smollm2:135m"
-    " --suite test": "takes PyTorch, and what was trained; tests/cli/test_train.py runs it",
+    " --suite test": "takes PyTorch, and what was trained; tests/models/test_adapters.py asks an adapter",
+    "smallenough study experiments/studies/icd10_chapters.yaml --max-eval-samples 50": (
+        "takes PyTorch, and what was built; tests/sessions/study runs one"
+    ),
     "pip install 'smallenough[icd10]'": "makes the environment in which this is run",
     "smallenough tasks build icd10 --level chapter --train 3000 --validation 200 --test 315": (
         "takes ten seconds; tests/cli/test_build.py builds"
