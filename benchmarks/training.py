@@ -213,6 +213,7 @@ def theirs(folder: Path, data: list[Row], options: argparse.Namespace, output: P
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
+            use_cpu=place == "cpu",
             **more,
         ),
         peft_config=LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"),

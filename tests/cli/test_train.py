@@ -71,7 +71,7 @@ def test_every_key_of_a_file_is_a_flag(capsys: pytest.CaptureFixture[str]) -> No
 # ------------------------------------------------------------------------------------------------ a tiny model
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(engine_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.make(tmp_path_factory.mktemp("tiny"), "llama") / "llama"
 
@@ -104,11 +104,14 @@ def test_a_dry_run_counts_and_trains_nothing(capsys: pytest.CaptureFixture[str],
 @pytest.mark.slow
 @needs_packages
 def test_long_rows_are_refused_or_left_out(capsys: pytest.CaptureFixture[str], base: Path, tmp_path: Path) -> None:
-    called = call(capsys, *arguments(base, tmp_path, "--max-length", 214))
+    called = call(capsys, *arguments(base, tmp_path, "--max-length", 203))
     assert called.code == 2
-    assert "rows are longer than max_length 214" in called.err
+    assert "rows are longer than max_length 203" in called.err
     assert "or leave them out with --skip-long" in called.err
     assert not (tmp_path / "adapter").exists()
+    called = call(capsys, *arguments(base, tmp_path, "--max-length", 203, "--skip-long", "--dry-run"))
+    assert called.code == 0
+    assert "rows too long, left out" in called.out
 
 
 @pytest.mark.engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +33,8 @@ LABELS = tuple(ANSWERS.values())
 def make(folder: Path, *kinds: str) -> Path:
     """Writes tiny models of these architectures into a folder; returns it."""
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-m", "tests.models.tiny_models", str(folder), *kinds], cwd=root, check=True)
+    command = [sys.executable, "-m", "tests.models.tiny_models", str(folder), *kinds]
+    subprocess.run(command, cwd=root, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
     return folder
 
 
