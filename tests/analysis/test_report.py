@@ -158,3 +158,48 @@ def test_a_report_says_what_it_is_of() -> None:
 def test_frames_without_attempts_have_a_report() -> None:
     frames = prepare(trials_frame([trial("m", "t")]), arms_frame([arm_totals("m")]))
     assert grid(frames).rows[0].level == 1
+
+
+def labelled() -> Report:
+    """A report on two arms that answer with labels."""
+    answers: dict[str, list[str | None]] = {"z": ["skin", "skin", None], "a": ["skin", "eye", "ear"]}
+    rows = [
+        trial(
+            arm,
+            f"t{number}",
+            "solved" if answer == expected else "unsolved",
+            answer=answer,
+            expected=expected,
+            exact_match=answer == expected,
+        )
+        for arm, given in answers.items()
+        for number, (answer, expected) in enumerate(zip(given, ("skin", "eye", "ear"), strict=True))
+    ]
+    arms = arms_frame([arm_totals(arm) for arm in answers])
+    return Report(gather(find(Tables(trials_frame(rows).assign(chosen=0), pd.DataFrame(), arms, ("s1",)))), "today")
+
+
+def test_labels_are_told_where_answers_are_labels() -> None:
+    report = labelled()
+    told = json.loads(report.json)
+    assert [(row["arm"], row["accuracy"], row["invalid_rate"]) for row in told["labels"]] == [
+        ("z", pytest.approx(1 / 3), pytest.approx(1 / 3)),
+        ("a", 1.0, 0.0),
+    ]
+    assert told["findings"]["labels"] == told["labels"]
+    assert {(row["arm"], row["class"], row["support"]) for row in told["classes"]} >= {("z", "ear", 1), ("a", "eye", 1)}
+    assert "Labels" in {one["name"] for one in told["methods"]}
+    assert "## Right and wrong labels" in report.markdown
+    assert "| z | eye | skin | 1 | 1 |" in report.markdown
+    assert "| z | ear | no label | 1 | 1 |" in report.markdown
+    assert '<section id="labels">' in report.html
+    assert "labels.csv" in report.tables()
+
+
+def test_nothing_is_told_of_labels_where_answers_are_code() -> None:
+    report = Report(gather(findings()), "today")
+    told = json.loads(report.json)
+    assert told["labels"] == told["classes"] == []
+    assert "labels" not in told["findings"]
+    assert "labels" not in report.markdown.lower().partition("## methods")[0]
+    assert 'id="labels"' not in report.html

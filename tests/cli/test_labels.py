@@ -88,6 +88,9 @@ def test_labels_are_run_branched_on_compared_and_scored_again(
     }  # fmt: skip
     errors = analysis.attempts("last", store=fresh_store).query("arm == 'tiny single'").set_index("task")["error"]
     assert errors.dropna().to_dict() == {"acne": "InvalidAnswer", "psoriasis": "InvalidAnswer"}
+    shown = call(capsys, "compare", "last", "--details", "--no-log", "--store", fresh_store).out
+    assert "Accuracy [95%]" in shown
+    assert ["tiny", "single", "ear", "eye", "1", "1"] in [line.split() for line in shown.splitlines()]
     rows = [json.loads(line) for line in organs.read_text().splitlines()]
     rows[2]["answer"] = "eye"
     mended = organs.with_name("mended.jsonl")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 from smallenough.analysis import table
 from smallenough.analysis.breakeven import BreakEven, break_even
 from smallenough.analysis.budgets import Budgets, budget_curves
 from smallenough.analysis.by_task import difference, scored
+from smallenough.analysis.classification import Classified, classify, to_frame
 from smallenough.analysis.comparison import compare_frames
 from smallenough.analysis.costs import cost_named
 from smallenough.analysis.courses import ADDITIVE
@@ -55,6 +57,11 @@ class Findings:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know."""
         return (*self.tables.notes, *self.comparison.notes)
+
+    @cached_property
+    def labels(self) -> tuple[Classified, ...]:
+        """The arms on tasks whose answers are labels; none where no answer is."""
+        return classify(self.frames.trials, self.frames.labels, confidence=self.comparison.confidence)
 
     def table(self, *, detailed: bool = False, width: int | None = None) -> table.Table:
         """The comparison as text, with the costs by which the verdict orders the arms; see `table.table`."""
@@ -118,6 +125,7 @@ class Findings:
         """Comparison and verdict as indented JSON, null for 'not measured'."""
         told = {
             **json.loads(self.comparison.to_json()),
+            **({"labels": json.loads(to_frame(self.labels).to_json(orient="records"))} if self.labels else {}),
             "notes": self.notes,
             "verdict": {**asdict(self.verdict), "words": sentences(self.verdict)},
         }

@@ -88,11 +88,23 @@ def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "-
     for row in drawn.rows:
         shown.add_row(*row)
     Console(width=max(drawn.width, console.width)).print(shown, markup=False, highlight=False)
+    if detailed:
+        _show_labels(found)
     _show_verdict(found)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     if drawn.left_out:
         click.echo(f"left out for width: {', '.join(drawn.left_out)}; {all_by} shows all", err=True)
+
+
+def _show_labels(found: Findings) -> None:
+    """Tables of right and wrong labels, where answers are labels."""
+    from smallenough.analysis.report import labels
+    from smallenough.cli.tables import print_table
+
+    for part in labels.tables(found.labels):
+        click.echo()
+        print_table(part.headers, part.rows, right=part.headers[1:])
 
 
 def _show_verdict(found: Findings) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from smallenough import wording
 from smallenough.analysis.evidence import ArmRow
-from smallenough.analysis.report import branching, drill, figures, methods, provenance
+from smallenough.analysis.report import branching, drill, figures, labels, methods, provenance
 from smallenough.analysis.report.content import Content
 from smallenough.analysis.report.names import arm_names, breakable, with_chips
 from smallenough.analysis.verdict_words import sentences
@@ -66,6 +66,7 @@ def render(content: Content, title: str, made: str) -> str:
         detailed=content.findings.table(detailed=True),
         figures=shown,
         unmeasured=figures.unmeasured(content),
+        labels=labels.tables(content.findings.labels),
         branching=branching.tables(content.branching),
         ablations=branching.ablations(content.branching),
         methods=methods.methods(content),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from smallenough.analysis.report import branching, figures, methods, provenance
+from smallenough.analysis.report import branching, figures, labels, methods, provenance
 from smallenough.analysis.report.content import Content
 from smallenough.analysis.verdict_words import sentences
 from smallenough.wording import NOTHING, share
@@ -27,6 +27,10 @@ def _parts(content: Content) -> Iterator[str]:
     if content.categories:
         yield "## Success by category"
         yield _categories(content)
+    for part in labels.tables(content.findings.labels):
+        yield f"## {part.title}"
+        yield part.text
+        yield _table(part.headers, part.rows)
     yield from _branching(content)
     if content.findings.notes:
         yield "## Notes"

@@ -64,12 +64,24 @@ _REPEATS = Method(
 )
 
 
+_LABELS = Method(
+    "Labels",
+    "Precision, recall and F1 over the labels that any task expects; macro means are over labels. An answer that is"
+    " none of the labels is an error of its class and no prediction. Hierarchical precision and recall count a label"
+    " with all that it lies within. BCa bootstrap intervals over tasks.",
+    "S. Kiritchenko et al. (2006), “Learning and evaluation in the presence of class hierarchies”, Canadian AI;"
+    " C. N. Silla and A. A. Freitas (2011), Data Mining and Knowledge Discovery 22",
+)
+
+
 def methods(content: Content) -> tuple[Method, ...]:
     """The methods of the numbers that the report has."""
     comparison = content.findings.comparison
     found = [_SOLVED, *_intervals(f"{100 * comparison.confidence:g}%"), _GOOD_ENOUGH]
     if any(row.pass_at_k for row in comparison.rows):
         found.append(_REPEATS)
+    if content.findings.labels:
+        found.append(_LABELS)
     if content.fronts:
         found.append(_FRONT)
     if content.budgets:
