@@ -61,6 +61,7 @@ def test_from_the_file_to_the_results_and_nothing_twice(
         assert one["metrics"]["tasks"] == 5
         assert 0 <= one["metrics"]["accuracy"] <= 1
         assert one["metrics"]["peak_memory_bytes"] > 0
+        assert 0 <= one["metrics"]["macro_f1"] <= 1
         assert min(one["memory"][when]["system_bytes"] for when in ("before", "after")) > 0
     tuned = results["SLM_llama-3B_finetuned"]
     assert (tuned["trained"]["steps"], tuned["trained"]["seconds"] > 0) == (2, True)

@@ -181,6 +181,12 @@ def study(form: StudyFile, store: Store) -> Study:
             once.
         ModelError: a base model's files are damaged.
     """
+    packed = [model.name for model in form.llm_models if model.load_in_4bit]
+    if packed:
+        raise InputError(
+            f"{', '.join(packed)}: load_in_4bit holds only while a small model is trained; what is measured is held"
+            " whole by the embedded engine: leave it out, and see that the memory is enough"
+        )
     suite = select(open_suite(form.data.test, store), limit=form.max_eval_samples)
     folder = store.folder / "adapters" / form.experiment.name
     jobs = {model.name: _job(form, model, folder, store) for model in form.slm_models}

@@ -25,7 +25,7 @@ class StudyModel(Part):
     """Its parameters as people say it: `8B`."""
     description: str = ""
     load_in_4bit: bool = False
-    """Hold its weights in 4 bits (bitsandbytes, on a CUDA GPU)."""
+    """Hold its weights in 4 bits while it is trained (bitsandbytes, on a CUDA GPU); what is measured is held whole."""
     strategies: tuple[Name, ...] = ()
     """How it is asked, each with its options: `single:answers=likelihood`; by default as the study says."""
 

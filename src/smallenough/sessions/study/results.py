@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from smallenough.analysis.classification import Classified, classify
 from smallenough.analysis.evidence import ArmRow
 from smallenough.analysis.findings import Findings
 from smallenough.records import Json
@@ -20,21 +21,24 @@ def results(measured: Sequence[Measured], found: Findings) -> dict[str, Json]:
 
     Returns:
         `metrics` are those of the study's first strategy, None for what was not measured; `strategies` those of each.
+        Where answers are labels, F1 and its like are among them.
     """
     rows = {(row.session, row.arm.removesuffix(f" @ {row.session}")): row for row in found.comparison.rows}
-    return {one.key: _result(one, [rows[one.session, name] for name in one.arms]) for one in measured}
+    labels = {one.arm: one for one in classify(found.frames.trials, found.frames.labels)}
+    return {one.key: _result(one, [rows[one.session, name] for name in one.arms], labels) for one in measured}
 
 
-def _result(one: Measured, rows: Sequence[ArmRow]) -> dict[str, Json]:
+def _result(one: Measured, rows: Sequence[ArmRow], labels: Mapping[str, Classified]) -> dict[str, Json]:
+    metrics = {row.arm: {**_metrics(row), **_of_labels(labels.get(row.arm))} for row in rows}
     return {
         "model_type": one.kind,
         "size": one.model.size,
         "training": one.training,
-        "metrics": _metrics(rows[0]),
+        "metrics": metrics[rows[0].arm],
         "model": one.model.name,
         "description": one.model.description,
         "session": one.session,
-        "strategies": {row.arm: _metrics(row) for row in rows},
+        "strategies": metrics,
         "memory": {"before": asdict(one.before), "after": asdict(one.after)},
         **({"trained": _trained(one)} if one.trained else {}),
     }
@@ -45,11 +49,23 @@ def _metrics(row: ArmRow) -> dict[str, Json]:
     return {
         "tasks": row.counts.tasks,
         "accuracy": solved.rate if solved else None,
-        "accuracy_low": solved.interval.low if solved and solved.interval else None,
-        "accuracy_high": solved.interval.high if solved and solved.interval else None,
+        "accuracy_low": solved.interval.low if solved else None,
+        "accuracy_high": solved.interval.high if solved else None,
         "latency_seconds": row.measures["latency_seconds"].mean,
+        "tokens_per_second": row.measures["tokens_per_second"].mean,
         **_costs(row.costs),
     }
+
+
+def _of_labels(found: Classified | None) -> dict[str, Json]:
+    """Each measure of labels with the ends of its interval; the accuracy is told already."""
+    told: dict[str, Json] = {}
+    for name, estimate in found.measures.items() if found else ():
+        if name != "accuracy" and estimate is not None:
+            told[name] = estimate.value
+            told[f"{name}_low"] = estimate.interval.low if estimate.interval else None
+            told[f"{name}_high"] = estimate.interval.high if estimate.interval else None
+    return told
 
 
 def _costs(costs: Mapping[str, float | None]) -> dict[str, Json]:
@@ -72,5 +88,5 @@ def _trained(one: Measured) -> dict[str, Json]:
         "loss": made.loss,
         "validation_loss": made.validation_loss,
         "tokens_per_second": made.tokens_per_second,
-        **({f"{name}": value for name, value in asdict(made.usage).items()} if made.usage else {}),
+        **(asdict(made.usage) if made.usage else {}),
     }
