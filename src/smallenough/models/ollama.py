@@ -28,6 +28,9 @@ _Result = TypeVar("_Result")
 
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
+_PLAIN = {"repeat_penalty": 1.0}
+"""With it the likeliest token is the model's own: by default Ollama makes those less likely that came before."""
+
 Finish: TypeAlias = Literal["stop", "length", "unknown"]
 
 _FINISH: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
@@ -171,6 +174,8 @@ class OllamaClient:
     def create(self, model: str, base: str, adapter: Mapping[str, Path], on_progress: OnProgress | None = None) -> None:
         """Has the server make `model` of one that it has and a LoRA adapter; the base's template and parameters stay.
 
+        Only repetitions are no longer made less likely, as Ollama does by itself: that would change greedy answers.
+
         Args:
             model: its name; one that is there is replaced.
             base: a model of the server.
@@ -184,8 +189,8 @@ class OllamaClient:
         """
         api = self._server.api
         with self._server.wire.flight(None) as flight, self._server.mapped(base, flight):
-            held = {name: api.create_blob(path) for name, path in adapter.items()}
-            steps = api.create(tagged(model), from_=tagged(base), adapters=held, stream=True)
+            held = {name: self._server.blob(path) for name, path in adapter.items()}
+            steps = api.create(tagged(model), from_=tagged(base), adapters=held, parameters=_PLAIN, stream=True)
             status = None
             with contextlib.closing(pieces_of(steps)) as told:
                 for step in told:

@@ -12,6 +12,7 @@ import http.client
 import re
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TypeVar, cast
 
 import httpx
@@ -21,6 +22,7 @@ from smallenough.errors import ModelError, ModelNotFound, ModelOutOfMemory, Mode
 from smallenough.models.flight import Flight, Stalled, Unreachable
 from smallenough.models.liveness import Liveness
 from smallenough.models.local import server_processes, server_url
+from smallenough.models.packages import sha256
 from smallenough.models.retrying import retrying
 from smallenough.models.wire import Wire
 
@@ -91,6 +93,17 @@ class OllamaServer:
         response = self.wire.handle_request(httpx.Request("GET", f"{self.url}/api/version"))
         with contextlib.closing(response):
             return response.read()
+
+    def blob(self, path: Path) -> str:
+        """The digest of a file that the server has now, sent within the current thread's flight if it had not.
+
+        A server that has it answers before it has read it, and the rest can't be sent.
+        """
+        digest = f"sha256:{sha256(path)}"
+        response = self.wire.handle_request(httpx.Request("HEAD", f"{self.url}/api/blobs/{digest}"))
+        with contextlib.closing(response):
+            response.read()
+        return digest if response.status_code == 200 else self.api.create_blob(path)
 
     @contextlib.contextmanager
     def mapped(self, model: str, flight: Flight, seconds: float | None = None) -> Iterator[None]:
