@@ -31,6 +31,7 @@ def adapted(model: Any, **options: Any) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
 
+    torch.manual_seed(2)
     made = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, **options))
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
