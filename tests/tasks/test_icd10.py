@@ -90,7 +90,7 @@ def test_chapters_are_asked_for_by_words_with_their_titles(chapters: Mapping[Par
     assert (test.name, test.source) == ("icd10-chapter-test", "package:simple-icd-10-cm 1.5.0")
     for task in test.tasks:
         assert task.reference == CHAPTERS[(chapter_of(task.id[:3]) or 0) - 1] == task.category
-        assert task.prompt.startswith("Which chapter of ICD-10-CM does this belong to?\n")
+        assert task.prompt.startswith("Which label fits this diagnosis?\n")
     task = test.tasks[0]
     assert len(task.labels) == 21, "chapter 22 has too few phrases"
     assert (

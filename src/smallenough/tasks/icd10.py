@@ -39,7 +39,7 @@ MOST_CLASSES = 50
 
 _NAMES_A_CODE = re.compile(r"\b[A-Z][0-9][0-9A-Z]\b")
 ASKED: Mapping[Level, str] = {
-    "chapter": "Which chapter of ICD-10-CM does this belong to?",
+    "chapter": "Which label fits this diagnosis?",
     "category": "Which category of ICD-10-CM does this belong to?",
     "code": "Which code of ICD-10-CM has this?",
 }
