@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the models are made, and left; by default a temporary one")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
+    if find_spec("torch") is None:
+        raise SystemExit("torch is not installed, so that no GPU can be found: nothing was measured")
     import torch
 
     if not torch.cuda.is_available():
