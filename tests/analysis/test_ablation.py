@@ -94,7 +94,9 @@ class TestWhatItCosts:
         (one,) = found(self.OPTIONS, branching=arm(10), branching2=arm(10, seconds=3.0))
         assert set(one.costs) == {"seconds"}
         assert one.costs["seconds"].estimate == 2.0
-        assert sentence(one).startswith("feedback: chat instead of off does not show that it solves more: 0 points")
+        assert sentence(one).startswith(
+            "feedback: chat instead of off does not show that it solves more: 0 [−9, 9] points"
+        )
         assert "A task takes it 2.0 s more " in sentence(one)
 
     def test_less_is_said_to_be_less(self) -> None:

@@ -239,6 +239,13 @@ class TestBaseline:
         assert row(comparison, SMALL).against is None
         assert row(comparison, LARGE).against is not None
 
+    def test_the_words_that_only_it_begins_with_will_do(self) -> None:
+        names = ["m branching width=1", "m branching width=2", "m single shots=1"]
+        trials, arms = study({name: ["solved"] for name in names})
+        assert compare(trials, arms, baseline="m single").baseline == names[2]
+        with pytest.raises(UnknownName, match="m branching"):
+            compare(trials, arms, baseline="m branching")
+
     def test_an_unknown_one_names_the_nearest(self) -> None:
         with pytest.raises(UnknownName, match="unknown arm 'larg'; did you mean 'large'"):
             compare(*study({LARGE: ["solved"], SMALL: ["solved"]}), baseline="larg")

@@ -129,7 +129,10 @@ class TestWhatIsFound:
     @pytest.mark.parametrize("solved", [0, 40])
     def test_all_alike_is_no_gain(self, solved: int) -> None:
         (found,) = compared(branching=arm(solved, 40, 1), best_of_n=arm(solved, 40, 1))
-        assert (found.at.success.difference.interval, found.at.success.finding) == (None, "not better")
+        interval = found.at.success.difference.interval
+        assert interval is not None
+        assert interval.low == -interval.high
+        assert (round(interval.high, 2), found.at.success.finding) == (0.09, "not better")
 
 
 class TestWhoIsCompared:

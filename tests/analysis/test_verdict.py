@@ -133,9 +133,10 @@ class TestKinds:
 class TestMargin:
     def test_small_suites_get_twenty_points(self) -> None:
         assert verdict({LARGE: outcomes(5, 9), SMALL: outcomes(5, 9)}).margin == 0.20
-        assert verdict({LARGE: outcomes(50, 100), SMALL: outcomes(50, 100)}).margin == 0.05
+        assert verdict({LARGE: outcomes(50, 104), SMALL: outcomes(50, 104)}).margin == 0.20, "the size of `basics`"
+        assert verdict({LARGE: outcomes(50, 200), SMALL: outcomes(50, 200)}).margin == 0.05
         assert any(
-            "20 points, the default for fewer than 100 tasks" in one
+            "20 points, the default for fewer than 200 tasks" in one
             for one in sentences(verdict({LARGE: outcomes(5, 9), SMALL: outcomes(5, 9)}))
         )
 

@@ -130,3 +130,17 @@ def test_a_gauge_keeps_peak_and_mean(values: list[float]) -> None:
     assert gauge.peak == max(values)
     assert gauge.mean == pytest.approx(sum(values) / len(values), abs=1e-3)
     assert Gauge().mean is None
+
+
+def test_what_is_read_seldom_holds_for_the_attempts_that_begin_until_it_is_read_again() -> None:
+    ledger = Ledger()
+    ledger.gauge({"rss_bytes": 120.0, "pss_bytes": 100.0})
+    ledger.begin(1)
+    ledger.gauge({"rss_bytes": 130.0})
+    assert usage(ledger.end(1), 1.0).peak_memory_bytes == 100, "by the same measure as those that it was read in"
+    ledger.begin(2)
+    ledger.gauge({"rss_bytes": 140.0, "pss_bytes": 110.0})
+    assert usage(ledger.end(2), 1.0).peak_memory_bytes == 110
+    ledger.gauge({})
+    ledger.begin(3)
+    assert usage(ledger.end(3), 1.0).peak_memory_bytes is None, "its process is gone"

@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 
 from smallenough.analysis.frames import SCORED
-from smallenough.analysis.statistics import RESAMPLES, Difference, Floats, mcnemar, paired_difference
+from smallenough.analysis.statistics import (
+    RESAMPLES,
+    Difference,
+    Floats,
+    mcnemar,
+    paired_difference,
+    success_difference,
+)
 from smallenough.analysis.wording import p_value, points
 
 TASK = ["suite", "task"]
@@ -112,8 +119,15 @@ def success(
 def success_of(
     arm: Floats, other: Floats, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Success | None:
-    """The same, from the share of its repeats in which each task is solved; NaN: not scored."""
-    found = paired_difference(arm, other, confidence=confidence, resamples=resamples, seed=seed)
+    """The same, from the share of its repeats in which each task is solved; NaN: not scored.
+
+    The interval is the score interval, as in a comparison; the bootstrap's where tasks were repeated.
+    """
+    values = np.concatenate([arm, other])
+    if np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+        found = success_difference(arm, other, confidence=confidence)
+    else:  # shares, of tasks with repeats
+        found = paired_difference(arm, other, confidence=confidence, resamples=resamples, seed=seed)
     return Success(found, better=int((arm > other).sum()), worse=int((arm < other).sum())) if found else None
 
 

@@ -166,6 +166,7 @@ def find(tables: Tables, terms: Terms | None = None) -> Findings:
     frames = prepare(tables.trials, tables.arms, tables.attempts, prices)
     if asked.common:
         frames = common_tasks(frames)
+        tables = replace(tables, notes=(*tables.notes, _PEAKS_OF_ALL))
     comparison = compare_frames(frames, asked.baseline, prices)
     return Findings(tables, frames, comparison, judge(frames, comparison, asked.margin, asked.criterion))
 
@@ -173,6 +174,12 @@ def find(tables: Tables, terms: Terms | None = None) -> Findings:
 _DIFFERENT_PRICES = (
     "The sessions were told different prices, or some of them none, so that no money is reported; prices that are given"
     " for the comparison hold for all."
+)
+
+
+_PEAKS_OF_ALL = (
+    "Only what every arm tried is compared; peaks and means of memory are those of an arm's whole run, with the tasks"
+    " that are left out."
 )
 
 

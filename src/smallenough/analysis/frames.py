@@ -158,6 +158,8 @@ def _shares(frames: Frames, kept: pd.DataFrame) -> pd.DataFrame:
 def choose_baseline(frames: Frames, wanted: str | None) -> str:
     """The label of the arm that the others are compared with: the one that is wanted, the flagged, or the first.
 
+    An arm is named whole, or by the words with which only it begins.
+
     Raises:
         UnknownName: no arm is called `wanted`.
         InputError: arms of several sessions are called `wanted`.
@@ -170,7 +172,10 @@ def choose_baseline(frames: Frames, wanted: str | None) -> str:
     if wanted in frames.ambiguous:
         choices = [label for label in frames.labels if label.startswith(f"{wanted} @ ")]
         raise InputError(f"several sessions have an arm {wanted!r}; name one as baseline: {', '.join(choices)}")
-    raise UnknownName("arm", wanted, frames.labels)
+    begun = [label for label in frames.labels if label.startswith(f"{wanted} ")]
+    if len(begun) == 1:
+        return begun[0]
+    raise UnknownName("arm", wanted, begun or frames.labels)
 
 
 def flagged_baselines(frames: Frames) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ def _columns(comparison: Comparison, costs: Sequence[str]) -> tuple[_Column, ...
     currency = comparison.prices.currency if comparison.prices else ""
     deciding = tuple(_cost_column(name, currency) for name in costs)
     others = (
-        _Column("McNemar\np", 13, _against(lambda found: p_value(found.mcnemar_p))),
+        _Column("McNemar\np, Holm", 13, _against(lambda found: p_value(found.mcnemar_p_corrected))),
         _Column("First\ntry", 11, lambda row: wording.share(row.first_attempt.rate if row.first_attempt else None)),
         _Column("Failed\ntrials", 14, lambda row: str(row.counts.failed)),
         _Column("Time/\ntrial", 4, lambda row: wording.duration(row.measures["latency_seconds"].mean)),
@@ -165,6 +165,10 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:
     yield "common pairs", _against(lambda found: str(found.difference.pairs if found.difference else 0))
     yield "tasks better / worse", _against(lambda found: f"{found.better} / {found.worse}")
     yield "McNemar's exact p", _against(lambda found: p_value(found.mcnemar_p))
+    yield "the same, Holm's correction over the arms", _against(lambda found: p_value(found.mcnemar_p_corrected))
+    for name, cost in COSTS.items():
+        yield f"{cost.title} saved {confidence}", _saved_cell(name)
+        yield f"Wilcoxon's p of {cost.title}, Holm's correction", _wilcoxon_cell(name)
     yield "faster than the baseline", _against(lambda found: wording.share(found.faster))
     yield "less memory than the baseline", _against(lambda found: wording.share(found.less_memory))
     for measure in TRIAL_MEASURES:
@@ -224,6 +228,28 @@ def _measure_cell(measure: TrialMeasure) -> Cell:
 def _against(cell: Callable[[Against], str]) -> Cell:
     """A cell about the baseline: empty in the baseline's own row."""
     return lambda row: cell(row.against) if row.against else ""
+
+
+def _saved_cell(cost: str) -> Cell:
+    """The share of the baseline's that the arm saves, over the trials of both."""
+
+    def cell(found: Against) -> str:
+        beside = found.costs.get(cost)
+        if beside is None or beside.saved is None:
+            return wording.NOTHING
+        ends = beside.saved_interval
+        told = f" [{wording.share(ends.low)}, {wording.share(ends.high)}]" if ends else ""
+        return wording.share(beside.saved) + told
+
+    return _against(cell)
+
+
+def _wilcoxon_cell(cost: str) -> Cell:
+    def cell(found: Against) -> str:
+        beside = found.costs.get(cost)
+        return p_value(beside.wilcoxon_p_corrected) if beside else wording.NOTHING
+
+    return _against(cell)
 
 
 def _effort(row: ArmRow) -> str:

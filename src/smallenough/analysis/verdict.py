@@ -26,8 +26,8 @@ from smallenough.errors import InputError
 
 MARGIN = 0.05
 SMALL_SUITE_MARGIN = 0.20
-SMALL_SUITE = 100
-"""Tasks below which the margin is the wider one by default: at five points, about 500 pairs are needed."""
+SMALL_SUITE = 200
+"""Tasks below which the margin is the wider one by default, as of `basics`: five points need about 500 pairs."""
 
 POWER = 0.8
 """With which 'N more tasks would settle it' is reckoned."""
@@ -74,6 +74,8 @@ class Verdict:
     unmeasured: tuple[str, ...]
     """Costs that were asked for and measured for no arm."""
     baseline_costs: Costs
+    currency: str
+    """Of money; empty: not told."""
     candidates: tuple[Candidate, ...]
     """From the cheapest on; last those whose cost was not measured."""
 
@@ -127,6 +129,7 @@ def judge(
         criterion=used or wanted,
         unmeasured=unmeasured,
         baseline_costs=base.costs,
+        currency=comparison.prices.currency if comparison.prices else "",
         candidates=candidates,
     )
 

@@ -44,10 +44,12 @@ def _about(verdict: Verdict) -> Iterator[str]:
     if verdict.arm is not None:
         found = verdict.candidate(verdict.arm)
         yield f"It solves {_against(found)}, and {_not_worse(found, verdict)}."
-        if taken := _taken(found.costs, verdict.baseline_costs, verdict.criterion.costs):
+        if taken := _taken(found.costs, verdict.baseline_costs, verdict):
             yield f"A task takes it {taken}."
-    if verdict.kind == "none cheaper" and (taken := _taken(verdict.baseline_costs, {}, verdict.criterion.costs)):
-        yield f"A task takes it {taken}."
+    if verdict.kind == "none cheaper":
+        nearest = verdict.candidates[0]
+        if taken := _taken(verdict.baseline_costs, nearest.costs, verdict):
+            yield f"A task takes it {taken} of {nearest.arm!r}, the next cheapest."
     if (rate := _baseline_rate(verdict)) is not None and rate <= verdict.margin:
         yield (
             f"{verdict.baseline!r} itself solves {100 * rate:.0f}%: hardly a yardstick, since what solves nothing"
@@ -56,6 +58,8 @@ def _about(verdict: Verdict) -> Iterator[str]:
     if verdict.kind == "no cost":
         good = [one.arm for one in verdict.candidates if one.standing == "not worse"]
         yield f"Good enough: {listed(good) or 'none is shown to be'}."
+        if "money" in verdict.unmeasured:
+            yield "Money takes prices: give --price-per-hour or --price-per-kwh of this machine, or --price of a model."
     else:
         yield from _others(verdict)
     yield from _terms(verdict)
@@ -131,17 +135,18 @@ def _baseline_rate(verdict: Verdict) -> float | None:
     return next((one.difference.baseline_mean for one in verdict.candidates if one.difference), None)
 
 
-def _taken(costs: Costs, base: Costs, names: Sequence[str]) -> str:
-    """What the costs come to beside the baseline's, up to the one that decides."""
+def _taken(costs: Costs, base: Costs, verdict: Verdict) -> str:
+    """What the costs come to beside another arm's, up to the one that decides; all of those that make a score."""
     told = []
-    for name in names:
+    for name in verdict.criterion.costs:
         own, other = costs.get(name), base.get(name)
         if own is None:
             continue
-        beside = "" if other is None else f" against {COSTS[name].write(other)}"
+        amount = COSTS[name].told(own, verdict.currency)
+        beside = "" if other is None else f" against {COSTS[name].told(other, verdict.currency)}"
         same = other is not None and equal(own, other)
-        told.append(f"{COSTS[name].write(own)} of {COSTS[name].arm_title}{beside}{' (about equal)' if same else ''}")
-        if not same:
+        told.append(f"{amount} of {COSTS[name].arm_title}{beside}{' (about equal)' if same else ''}")
+        if not same and not verdict.criterion.weights:
             break
     return " and ".join(told)
 

@@ -21,7 +21,7 @@ _OPTIONS = (
         "--margin",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
         help="By how much of the solved rate an arm may be worse than the baseline and still be good enough."
-        "  [default: 0.05, and 0.2 for fewer than 100 tasks]",
+        "  [default: 0.05, and 0.2 for fewer than 200 tasks]",
     ),
     click.option(
         "--cheap",

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from smallenough.records import Provenance, Usage
 
+_SELDOM = ("pss_bytes",)
+"""Gauges that cost so much to read that an attempt may end without one."""
+
 
 @dataclass(slots=True)
 class Gauge:
@@ -65,6 +68,7 @@ class Ledger:
         self.outside: dict[str, float] = {}
         self.in_flight: dict[int, Share] = {}
         self._last: dict[str, float] = {}
+        self._held: dict[str, float] = {}
         self._missing: set[str] = set()
 
     def begin(self, key: int, exact: bool = True) -> None:
@@ -75,6 +79,7 @@ class Ledger:
             exact: whether a reading was taken right now; else the running interval is not its alone.
         """
         self.in_flight[key] = Share(shared=not exact)
+        self.in_flight[key].gauge(self._held)
         if len(self.in_flight) > 1:
             for share in self.in_flight.values():
                 share.shared = True
@@ -118,7 +123,15 @@ class Ledger:
                 amounts[counter] = amounts.get(counter, 0.0) + growth * weight
 
     def gauge(self, values: Mapping[str, float]) -> None:
-        """Takes in readings of gauges: they are those of every attempt in flight, and of the whole."""
+        """Takes in readings of gauges: they are those of every attempt in flight, and of the whole.
+
+        One that is read seldom is that of the attempts that begin after it too, until it is read again: an arm's
+        attempts are then all told by the same measure.
+        """
+        if "rss_bytes" in values:
+            self._held |= {name: value for name, value in values.items() if name in _SELDOM}
+        else:  # there is nothing that has memory any more
+            self._held.clear()
         for share in (self.whole, *self.in_flight.values()):
             share.gauge(values)
 

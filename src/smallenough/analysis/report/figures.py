@@ -69,7 +69,9 @@ def words(content: Content) -> tuple[Words, ...]:
 
 
 def _at_budgets(content: Content, one: Budgets) -> tuple[str, ...]:
-    return (*equal_budgets.sentences(content.equal[one.cost]), *budgets.sentences(one))
+    prices = content.findings.comparison.prices
+    currency = prices.currency if prices else ""
+    return (*equal_budgets.sentences(content.equal[one.cost], currency), *budgets.sentences(one))
 
 
 def unmeasured(content: Content) -> str:
