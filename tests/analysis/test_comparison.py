@@ -165,6 +165,20 @@ class TestWhatItCost:
         assert small.against.faster == pytest.approx(1 - 5 / 8)
         assert small.against.less_memory == pytest.approx(0.75)
 
+    def test_tokens_are_set_side_by_side_where_both_ask_the_same_model_and_no_other(self) -> None:
+        names = ["m single", "m branching", "m cascade", "other single"]
+        trials, arms = study({name: ["solved"] * 4 for name in names})
+        trials.loc[trials["arm"] == names[1], "tokens_out"] *= 2
+        arms["further_models"] = [None, None, '[{"name": "other"}]', None]
+        comparison = compare(trials, arms, baseline=names[0])
+        tokens = [one.against.costs["tokens"] for one in comparison.rows if one.against]
+        assert tokens[0] is not None
+        assert tokens[1:] == [None, None]
+        mean = trials.loc[trials["arm"] == names[0], "tokens_out"].mean()
+        assert tokens[0].difference.estimate == pytest.approx(mean)
+        frame = comparison.to_frame().set_index("arm")["tokens_difference"]
+        assert list(frame.isna()) == [True, False, True, True]
+
     def test_what_was_not_measured_is_counted_and_not_averaged(self) -> None:
         trials, arms = study({LARGE: ["solved"] * 3, SMALL: ["solved", "solved", "unsolved"]})
         trials.loc[(trials["arm"] == SMALL) & (trials["task"] == "t0"), ["latency_seconds", "tokens_out"]] = pd.NA

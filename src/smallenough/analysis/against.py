@@ -8,14 +8,14 @@ each measure on its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from smallenough.analysis.costs import COSTS
-from smallenough.analysis.evidence import Against, CostDifference
+from smallenough.analysis.evidence import TOKENS, Against, CostDifference
 from smallenough.analysis.frames import Frames, Pairs, pair
 from smallenough.analysis.statistics import (
     Difference,
@@ -56,11 +56,16 @@ def against(frames: Frames, baseline: str, *, confidence: float, resamples: int,
     labels = [label for label in frames.labels if label != baseline]
     if not labels:
         return {}
-    cells = [(label, name) for name in COSTS for label in labels]
-    left, right, tasks = _table(frames, baseline, [(label, COSTS[name].column) for label, name in cells])
+    columns = {**{name: cost.column for name, cost in COSTS.items()}, TOKENS: TOKENS}
+    alike = set(_one_tokenizer(frames, baseline))
+    cells = [(label, name) for name in columns for label in labels]
+    left, right, tasks = _table(frames, baseline, [(label, columns[name]) for label, name in cells])
     sides = dict(zip(cells, _sides(left, right, tasks, confidence, resamples, seed), strict=True))
     solved = {label: pair(frames, label, baseline, "solved") for label in labels}
-    costs = {name: _cost_differences([sides[label, name] for label in labels]) for name in COSTS}
+    for label in labels:
+        if label not in alike:
+            sides[label, TOKENS] = replace(sides[label, TOKENS], difference=None)
+    costs = {name: _cost_differences([sides[label, name] for label in labels]) for name in columns}
     memory = frames.arms["peak_memory_bytes"]
     return {
         label: Against(
@@ -72,6 +77,15 @@ def against(frames: Frames, baseline: str, *, confidence: float, resamples: int,
             zip(labels, holm([_mcnemar(pairs) for pairs in solved.values()]), strict=True)
         )
     }
+
+
+def _one_tokenizer(frames: Frames, baseline: str) -> Iterator[str]:
+    """The arms that ask the baseline's model and no other: whose tokens are the same unit."""
+    models = frames.trials.drop_duplicates("label").set_index("label")["model"]
+    further = frames.arms["further_models"] if "further_models" in frames.arms.columns else None
+    for label in frames.labels:
+        if models[label] == models[baseline] and (further is None or further[[label, baseline]].isna().all()):
+            yield label
 
 
 def _mcnemar(pairs: Pairs) -> float | None:
@@ -97,6 +111,7 @@ def _table(frames: Frames, baseline: str, cells: Sequence[tuple[str, str]]) -> t
     NaN stands on both sides where one of them was not measured, or ended in an infrastructure failure.
     """
     trials = frames.trials[~frames.trials["failed"]]
+    trials = trials.assign(**{TOKENS: trials["tokens_in"] + trials["tokens_out"]})
     number, first = np.unique(trials["asked"].to_numpy(dtype=np.int64), return_index=True)
     place = np.searchsorted(number, trials["asked"].to_numpy(dtype=np.int64))
     labels = trials["label"].to_numpy(dtype=object)
@@ -151,7 +166,9 @@ def _side(arm: Floats, base: Floats, tasks: Indices, interval: Interval | None, 
 def _cost_differences(sides: Sequence[_Side]) -> list[CostDifference | None]:
     """One cost of each arm beside the baseline's, Wilcoxon's test corrected over the arms."""
     off = [side.pairs.arm - side.pairs.baseline for side in sides]
-    tests = [wilcoxon(values, side.pairs.tasks) for values, side in zip(off, sides, strict=True)]
+    tests = [
+        wilcoxon(values, side.pairs.tasks) if side.difference else None for values, side in zip(off, sides, strict=True)
+    ]
     return [
         CostDifference(
             difference=side.difference,

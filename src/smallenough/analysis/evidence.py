@@ -91,6 +91,10 @@ class PerSolved:
     money: float | None
 
 
+TOKENS = "tokens"
+"""What stands beside the costs where two arms ask the same model."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostDifference:
     """What a trial of an arm takes of one cost beside the baseline, over common pairs."""
@@ -125,7 +129,8 @@ class Against:
     odds_ratio: OddsRatio | None
     """Effect size: `better` by `worse`; None: no task tells the two apart."""
     costs: Mapping[str, CostDifference | None]
-    """By the names of `COSTS`; None: no common pair in which it was measured."""
+    """By the names of `COSTS`, and of `TOKENS`; None: no common pair in which it was measured. Tokens, read and
+    written, are no cost to order arms by; None unless both arms ask the same model and no other."""
     less_memory: float | None
     """Share of the baseline's peak memory that is saved, of the whole arm; negative: more."""
 
@@ -246,7 +251,7 @@ def _against_cells(against: Against | None) -> Iterator[_Cell]:
     ):
         yield name, against and getattr(against, name), dtype
     yield "odds_ratio", against and against.odds_ratio and against.odds_ratio.estimate, "Float64"
-    for cost in COSTS:
+    for cost in (*COSTS, TOKENS):
         yield from _cost_cells(cost, against.costs[cost] if against else None)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from smallenough import wording
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.criterion import Criterion
-from smallenough.analysis.evidence import Against, ArmRow, Comparison
+from smallenough.analysis.evidence import TOKENS, Against, ArmRow, Comparison
 from smallenough.analysis.measures import TRIAL_MEASURES, TrialMeasure
 from smallenough.analysis.statistics import PassRate
 from smallenough.analysis.wording import interval_share, p_value, pass_rate, points
@@ -166,9 +166,9 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:
     yield "tasks better / worse", _against(lambda found: f"{found.better} / {found.worse}")
     yield "McNemar's exact p", _against(lambda found: p_value(found.mcnemar_p))
     yield "the same, Holm's correction over the arms", _against(lambda found: p_value(found.mcnemar_p_corrected))
-    for name, cost in COSTS.items():
-        yield f"{cost.title} saved {confidence}", _saved_cell(name)
-        yield f"Wilcoxon's p of {cost.title}, Holm's correction", _wilcoxon_cell(name)
+    for name, title in (*((name, cost.title) for name, cost in COSTS.items()), (TOKENS, "tokens (of the same model)")):
+        yield f"{title} saved {confidence}", _saved_cell(name)
+        yield f"Wilcoxon's p of {title}, Holm's correction", _wilcoxon_cell(name)
     yield "faster than the baseline", _against(lambda found: wording.share(found.faster))
     yield "less memory than the baseline", _against(lambda found: wording.share(found.less_memory))
     for measure in TRIAL_MEASURES:
