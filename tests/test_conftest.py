@@ -40,6 +40,7 @@ def outcome(folder: Path, *arguments: str, **environment: str) -> str:
     (folder / "pytest.ini").write_text(INI)
     (folder / "test_probe.py").write_text(PROBE)
     kept = {name: value for name, value in os.environ.items() if name not in UNSET}
+    kept |= {"PYTHONPATH": str(Path(__file__).parents[1])}
     kept |= {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "OPENAI_API_KEY": "a key"} | environment
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, timeout=60)

@@ -214,7 +214,16 @@ def answer(body: Mapping[str, Any]) -> Answer:
     return Answer("I can't.")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != FIRST])
+TAKES_A_MINUTE = {
+    f"docs/{name}.md" for name in ("cost", "evidence", "labels", "reading-a-report", "results-in-mlflow", "strategies")
+}
+"""Pages that are run with `--slow`."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in TAKES_A_MINUTE else ()) for name in NAMES if name != FIRST],
+)
 def test_the_examples_of_a_page_run(name: str, folder: Path) -> None:
     models = {f"{model}": Model() for model in ("mistral:latest", "smollm2:135m", "smollm2:135m-instruct-q4_0")}
     with FaultyServer(answer, models=models) as server:

@@ -187,6 +187,7 @@ def test_a_port_that_is_in_use_is_told_before_anything_is_done(alone: Path) -> N
     assert (done.stdout, (alone / ".venv").exists()) == ("", False)
 
 
+@pytest.mark.slow
 def test_without_a_package_index_nothing_counts_as_installed(tmp_path: Path) -> None:
     folder, tools = cloned(tmp_path / "clone"), tmp_path / "tools"
     tools.mkdir()

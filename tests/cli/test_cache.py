@@ -65,6 +65,7 @@ def test_what_is_new_is_asked_and_an_arm_of_both_has_no_costs(
     assert count(server) == 4, "another model is another matter"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [True, False])
 def test_it_is_asked_for_by_a_file_too(cache: bool, run: Any, server: FaultyServer, tmp_path: Path) -> None:
     path = tmp_path / "experiment.yaml"
@@ -74,6 +75,7 @@ def test_it_is_asked_for_by_a_file_too(cache: bool, run: Any, server: FaultyServ
     assert count(server) == (1 if cache else 2)
 
 
+@pytest.mark.slow
 def test_without_it_everything_is_asked_again(run: Any, server: FaultyServer, fresh_store: Path) -> None:
     for _ in range(2):
         run("--model", "tiny", "--task-type", "add")

@@ -165,7 +165,7 @@ def test_everything_that_is_wrong_is_told_at_once(
     ("verb", "said"),
     [
         ("sesions", "unknown command 'sesions'; did you mean 'sessions'?"),
-        ("qqq", "known: compare, config, doctor, flush"),
+        ("qqq", "known: compare, config, doctor, export, flush"),
     ],
 )
 def test_an_unknown_command_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str], verb: str, said: str) -> None:

@@ -133,6 +133,7 @@ def test_where_there_are_no_sessions_that_is_told(tmp_path: Path, capsys: pytest
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.ollama
 @pytest.mark.timeout(1000)
 def test_a_real_sessions_answers_are_scored_again_with_the_server_out_of_reach(

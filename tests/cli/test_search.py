@@ -110,6 +110,7 @@ def test_it_finds_what_solves_most_within_the_limit_and_compares_it_on_other_tas
         assert not set(plan["task_ids"]) & tried, "nor does a run of the file see them, whatever it selects"
 
 
+@pytest.mark.slow
 def test_broken_off_anywhere_it_goes_on_as_if_it_had_not_been(
     search: Any, server: FaultyServer, fresh_store: Path, tmp_path: Path
 ) -> None:
@@ -180,6 +181,7 @@ def test_named_tasks_are_told_apart_by_what_they_are_for(
         assert json.loads(done.out)["plan"]["task_ids"] == (named if command == "run" else named[:1])
 
 
+@pytest.mark.slow
 def test_what_is_searched_on_is_imported_first(
     search: Any, capsys: pytest.CaptureFixture[str], fresh_store: Path, tmp_path: Path
 ) -> None:
@@ -202,6 +204,7 @@ def test_what_is_searched_on_is_imported_first(
     assert journal.read_suite(session).version == 1
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_what_is_left_and_more_than_an_hour_is_asked_about(
     search: Any, server: FaultyServer, tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_putting_a_session_away_or_back_on_a_full_disk_loses_nothing(
     assert list(journal.read(folder)) == list(journal.read(one_session / session))
 
 
+@pytest.mark.slow
 def test_a_search_on_a_full_disk_goes_on_where_it_was_when_there_is_room(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -268,6 +269,7 @@ def test_an_ollama_that_is_restarted_in_the_middle_is_waited_for(own_ollama: Own
     assert (row["counts"]["trials"], row["counts"]["model_failed"]) == (4, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.ollama
 @pytest.mark.timeout(900)
 def test_a_model_that_is_deleted_under_us_is_told_and_the_session_goes_on_when_it_is_back(

@@ -52,7 +52,7 @@ def runs(store: Path, kind: str) -> list[Run]:
     "suite",
     [
         ("--suite", "basics", "--task-type", "add", "--task-type", "fibonacci"),
-        ("--suite", "humaneval", "--task-type", "HumanEval/23"),
+        pytest.param(("--suite", "humaneval", "--task-type", "HumanEval/23"), marks=pytest.mark.slow),
     ],
     ids=["basics", "humaneval"],
 )
@@ -105,6 +105,7 @@ def test_a_free_task_gives_answers_side_by_side_and_no_score(
     assert "solved" not in trial.data.metrics
 
 
+@pytest.mark.slow
 def test_two_servers_share_the_work(fresh_store: Path, ollama_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     again = ollama_url.replace("127.0.0.1", "localhost")
     urls = ("--url", ollama_url, "--url", again)

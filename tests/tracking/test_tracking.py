@@ -34,7 +34,7 @@ from tests import replayed
 pytestmark = pytest.mark.xdist_group("tracking")  # a session is shared
 
 TASKS = 6
-TEXTS = ("strategy_feedback",)
+TEXTS = ("strategy_feedback", "strategy_answers")
 """Options of `branching` that are text."""
 
 
@@ -293,6 +293,7 @@ def test_the_writer_steps_back_while_the_runner_works_and_no_longer(fresh_store:
     assert result.writer.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_writer_whose_runner_was_killed_steps_down_for_the_next(fresh_store: Path) -> None:
     """Else the next one would wait as long as the session runs."""
     found = Store.resolve(folder=fresh_store)

@@ -240,7 +240,7 @@ class OllamaClient:
             stream = self._server.api.chat(
                 model=tagged(request.model),
                 messages=_messages(request.messages),
-                options=_options(request.sampling),
+                options=_options(request.sampling, choices),
                 format={"type": "string", "enum": list(choices.texts)} if choices else None,
                 stream=True,
             )
@@ -305,11 +305,13 @@ def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in messages]
 
 
-def _options(sampling: Sampling) -> dict[str, Any]:
+def _options(sampling: Sampling, choices: Choices | None) -> dict[str, Any]:
+    """What the server is told of sampling; one of some choices may be as long as the longest of them, as JSON."""
+    longest = max((len(json.dumps(text)) for text in choices.texts), default=0) if choices else 0
     options = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
-        "num_predict": sampling.max_tokens,
+        "num_predict": max(sampling.max_tokens, longest) if sampling.max_tokens is not None else None,
         "seed": sampling.seed,
         "stop": list(sampling.stop) or None,
         "num_ctx": sampling.context,
