@@ -84,7 +84,8 @@ def _one_tokenizer(frames: Frames, baseline: str) -> Iterator[str]:
     models = frames.trials.drop_duplicates("label").set_index("label")["model"]
     further = frames.arms["further_models"] if "further_models" in frames.arms.columns else None
     for label in frames.labels:
-        if models[label] == models[baseline] and (further is None or further[[label, baseline]].isna().all()):
+        alone = further is None or further[[label, baseline]].isna().all()
+        if alone and models.get(label) == models.get(baseline):  # one that has not begun has no trials
             yield label
 
 
