@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 
+from smallenough.cli.drawn import EVERY, Drawn
 from smallenough.training.messages import Counted, Ended, Loaded, Ready, Report, Stepped, Validated
 from smallenough.wording import duration, number, size
-
-_EVERY = 15.0
-"""Seconds between two lines where the output is no terminal."""
 
 _SETTLED = 3
 """Steps from which on a rate says something: the first one also sets up what later ones use."""
 
 
-class TrainingProgress:
+class TrainingProgress(Drawn):
     """Shows reports as they come. On a terminal a line is drawn over, elsewhere one is written now and then.
 
     Args:
@@ -28,6 +23,7 @@ class TrainingProgress:
     """
 
     def __init__(self, name: str, *, quiet: bool = False) -> None:
+        super().__init__(quiet=quiet)
         self._name = name
         self._counted: Counted | None = None
         self._device = ""
@@ -36,29 +32,7 @@ class TrainingProgress:
         self._loss: float | None = None
         self._validation: float | None = None
         self._said = time.monotonic()
-        self._console = Console(file=sys.stderr, quiet=quiet)
         self._bar: TaskID | None = None
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
-            console=self._console,
-            disable=quiet or not self._console.is_terminal,
-        )
-
-    def __enter__(self) -> TrainingProgress:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def say(self, text: str) -> None:
-        """Shows a line above the progress."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=not self._console.is_terminal)
 
     def observe(self, report: Report) -> None:
         """Takes a report in."""
@@ -73,7 +47,7 @@ class TrainingProgress:
                 )
             case Loaded():
                 total = self._counted.steps if self._counted else None
-                self._bar = self._progress.add_task(self._name, total=total, completed=report.step, told="")
+                self._bar = self.bars.add_task(self._name, total=total, completed=report.step, told="")
                 self._steps = report.step
                 if report.step:
                     self.say(f"{self._name}: goes on after step {report.step}")
@@ -95,11 +69,11 @@ class TrainingProgress:
         if self._first == 1:
             self._first_seconds = report.seconds
         if self._bar is not None:
-            self._progress.update(self._bar, completed=report.step, told=self._told())
+            self.bars.update(self._bar, completed=report.step, told=self._told())
         self._show()
 
     def _show(self, *, last: bool = False) -> None:
-        if self._console.is_terminal or not (last or time.monotonic() - self._said > _EVERY):
+        if self.console.is_terminal or not (last or time.monotonic() - self._said > EVERY):
             return
         self._said = time.monotonic()
         total = f"/{self._counted.steps}" if self._counted else ""
