@@ -3,12 +3,22 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smallenough.analysis.breakeven import BreakEven, break_even, sentence
-from smallenough.analysis.findings import Findings, find
+from smallenough.analysis.breakeven import (
+    BreakEven,
+    Repayment,
+    break_even,
+    sentence,
+    sentences,
+    to_frame,
+    training_costs,
+)
+from smallenough.analysis.findings import Findings, Terms, find
+from smallenough.analysis.money import Prices
 from smallenough.analysis.statistics import Difference, Interval, paired_difference
 from smallenough.errors import InputError, UnknownName
 from smallenough.tracking.tables import Tables
@@ -99,8 +109,10 @@ class TestRequests:
             break_even("enrgy", 10.0, saving(10.0))
 
     def test_frame(self) -> None:
-        frame = energy(1000.0, saving(10.0, -5.0, 25.0)).to_frame()
+        frame = to_frame([Repayment("tuned", "large", energy(1000.0, saving(10.0, -5.0, 25.0)))])
         assert frame.dtypes.astype(str).to_dict() == {
+            "tuned": "string",
+            "large": "string",
             "cost": "string",
             "training": "Float64",
             "saved_per_request": "Float64",
@@ -110,6 +122,41 @@ class TestRequests:
             "tasks": "Int64",
         }
         assert frame["requests_high"].isna().all()
+        assert to_frame([]).dtypes.equals(frame.dtypes)
+
+
+class TestTrackedTrainings:
+    """What the store tells of trainings goes into the comparison by itself."""
+
+    @staticmethod
+    def found(prices: Prices | None = None, **training: float) -> Findings:
+        trials, arms = study({"large": ["solved"] * 30, "tuned": ["solved"] * 30})
+        trials["latency_seconds"] = np.where(trials["arm"] == "large", 5.0, 3.0) + np.arange(60) % 2
+        for name, value in training.items():
+            arms[name] = np.where(arms["arm"] == "tuned", value, np.nan)
+        return find(Tables(trials, pd.DataFrame(), arms, ("s1",)), Terms(prices=prices))
+
+    def test_what_was_measured_of_training_and_requests_has_its_number(self) -> None:
+        found = self.found(training_wall_seconds=600.0).repayments()
+        assert [(one.tuned, one.large, one.at.cost) for one in found] == [("tuned", "large", "seconds")]
+        at = found[0].at
+        assert at.training == 600.0
+        assert at.requests == pytest.approx(300.0)
+        assert sentences(found)[0].startswith(
+            "'tuned' in place of 'large': The time of the training (10 min) is repaid after about 300 requests"
+        )
+
+    def test_money_follows_from_the_prices(self) -> None:
+        found = self.found(Prices(per_machine_hour=3.6), training_wall_seconds=600.0)
+        assert training_costs(found.frames.arms.loc["tuned"].to_dict(), found.comparison.prices) == {
+            "seconds": 600.0,
+            "money": pytest.approx(0.6),
+        }
+
+    def test_nothing_is_said_where_no_arm_or_the_baseline_was_trained(self) -> None:
+        assert self.found().repayments() == ()
+        trained = self.found(training_wall_seconds=600.0)
+        assert find(trained.tables, Terms(baseline="tuned")).repayments() == ()
 
 
 COSTS = st.lists(st.floats(0, 1e4).map(lambda value: round(value, 3)), min_size=2, max_size=12)

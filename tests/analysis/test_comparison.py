@@ -152,7 +152,7 @@ class TestWhatItCost:
         trials.loc[trials["arm"] == SMALL, "cpu_seconds"] = 1000.0
         small = row(compare(trials, arms, prices=Prices(0.5, 2.0, "EUR")), SMALL)
         assert small.totals.cpu_seconds == 12.0
-        assert small.totals.cpu_seconds_per_trial == 3.0
+        assert small.costs["cpu"] == 3.0
         assert small.per_solved.seconds == pytest.approx(2.5)
         assert small.per_solved.tokens == pytest.approx(300)
         assert small.per_solved.cpu_seconds == 6.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from smallenough import journal as journals
 from smallenough.errors import TrackingError
 from smallenough.sessions import experiment
 from smallenough.tracking import layout, reader, writer
@@ -97,3 +99,32 @@ def test_every_page_of_a_search_is_read(tracked: Store) -> None:
     ids = [run.info.run_id for run in paged]
     assert len(ids) > 10
     assert (len(ids), set(ids)) == (len(whole), whole)
+
+
+def test_an_arm_tells_what_the_training_of_its_adapter_took(tracked: Store) -> None:
+    before, client = reader.read(tracked), connect(tracked)
+    assert before.arms["training_run_id"].isna().all()
+    (experiment_id,) = before.experiments
+    training = client.create_run(experiment_id)
+    client.log_metric(training.info.run_id, "wall_seconds", 60.0)
+    client.log_metric(training.info.run_id, "energy_joules", 900.0)
+    arm, other = find_runs(client, [experiment_id], kind="arm")[:2]
+    client.log_param(arm.info.run_id, "adapter_run_id", training.info.run_id)
+    client.log_param(other.info.run_id, "adapter_run_id", 32 * "0")  # of another store
+    found = reader.read(tracked).arms.set_index("run_id")
+    told = found.loc[arm.info.run_id, ["training_run_id", "training_wall_seconds", "training_energy_joules"]]
+    assert list(told) == [training.info.run_id, 60.0, 900.0]
+    assert found["training_cpu_seconds"].isna().all()
+    assert found.loc[other.info.run_id, "training_run_id"] == 32 * "0"
+    assert found["training_wall_seconds"].notna().sum() == 1
+
+
+def test_a_journal_that_was_cut_off_is_one_of_an_interrupted_session(tracked: Store, tmp_path: Path) -> None:
+    (folder,), store = tracked.journals.iterdir(), Store.local(tmp_path / "mlruns")
+    copy = store.journals / folder.name
+    shutil.copytree(folder, copy)
+    lines = (copy / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (copy / "journal.jsonl").write_bytes(b"".join(lines[: len(lines) // 2]))
+    assert set(reader.read(store).arms["status"]) <= {"completed", "interrupted"}
+    with journals.held(copy):
+        assert "running" in set(reader.read(store).arms["status"])

@@ -81,11 +81,11 @@ def against(frames: Frames, baseline: str, *, confidence: float, resamples: int,
 
 def _one_tokenizer(frames: Frames, baseline: str) -> Iterator[str]:
     """The arms that ask the baseline's model and no other: whose tokens are the same unit."""
-    models = frames.trials.drop_duplicates("label").set_index("label")["model"]
+    models = {label: frames.of(label)["model"].iloc[:1].tolist() for label in frames.labels}  # none: it has not begun
     further = frames.arms["further_models"] if "further_models" in frames.arms.columns else None
     for label in frames.labels:
         alone = further is None or further[[label, baseline]].isna().all()
-        if alone and models.get(label) == models.get(baseline):  # one that has not begun has no trials
+        if alone and models[label] == models[baseline]:
             yield label
 
 
@@ -102,7 +102,7 @@ def _solved(pairs: Pairs, corrected: float | None, confidence: float) -> dict[st
         "worse": worse,
         "mcnemar_p": _mcnemar(pairs),
         "mcnemar_p_corrected": corrected,
-        "odds_ratio": matched_odds_ratio(better, worse) if len(pairs) else None,
+        "odds_ratio": matched_odds_ratio(better, worse, confidence) if len(pairs) else None,
     }
 
 

@@ -8,11 +8,14 @@ solved by either is not weighed here: whether the tuned model is good enough is 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from smallenough.analysis.costs import cost_named
+from smallenough.analysis.money import Prices
 from smallenough.analysis.statistics import Difference
 from smallenough.errors import InputError
 
@@ -35,20 +38,48 @@ class BreakEven:
     """By the smallest saving that the interval holds; None: that is no saving, so there is no bound in the data, or
     there is no interval."""
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row.
 
-        `cost` is `string`; `training` and `saved_per_request` (both in the cost's unit), `requests`, `requests_low` and
-        `requests_high` are `Float64`; `tasks` is `Int64`.
-        """
-        types = {
-            "cost": "string",
-            **dict.fromkeys(("training", "saved_per_request", "requests", "requests_low", "requests_high"), "Float64"),
-            "tasks": "Int64",
-        }
-        saved = self.saved
-        row = (self.cost, self.training, saved.estimate, self.requests, self.low, self.high, saved.clusters)
-        return pd.DataFrame([row], columns=list(types)).astype(types)
+@dataclass(frozen=True, slots=True)
+class Repayment:
+    """A tuned arm beside the one that it would replace, in one cost."""
+
+    tuned: str
+    large: str
+    at: BreakEven
+
+
+def to_frame(found: Sequence[Repayment]) -> pd.DataFrame:
+    """One row a tuned arm and cost.
+
+    `tuned`, `large` and `cost` are `string`; `training` and `saved_per_request` (both in the cost's unit), `requests`,
+    `requests_low` and `requests_high` are `Float64`; `tasks` is `Int64`.
+    """
+    types = {
+        **dict.fromkeys(("tuned", "large", "cost"), "string"),
+        **dict.fromkeys(("training", "saved_per_request", "requests", "requests_low", "requests_high"), "Float64"),
+        "tasks": "Int64",
+    }
+    rows = [
+        (
+            *(one.tuned, one.large, one.at.cost, one.at.training, one.at.saved.estimate),
+            *(one.at.requests, one.at.low, one.at.high, one.at.saved.clusters),
+        )
+        for one in found
+    ]
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+def training_costs(arm: Mapping[Any, Any], prices: Prices | None) -> dict[str, float]:
+    """What the training of an arm's adapter took, by the names of `COSTS`, as far as it was measured.
+
+    Args:
+        arm: a row of the arms: `training_wall_seconds`, `training_cpu_seconds`, `training_energy_joules`.
+        prices: what the machine costs; None: no money.
+    """
+    columns = {"seconds": "training_wall_seconds", "cpu": "training_cpu_seconds", "energy": "training_energy_joules"}
+    found = {cost: float(arm[name]) for cost, name in columns.items() if not pd.isna(arm.get(name))}
+    money = prices.cost(found.get("seconds"), found.get("energy")) if prices and found else None
+    return found if money is None else {**found, "money": money}
 
 
 def break_even(cost: str, training: float | None, saved: Difference | None) -> BreakEven | None:
@@ -111,6 +142,11 @@ def sentence(found: BreakEven | None, currency: str = "") -> str:
             " a request saves nothing."
         )
     return f"{text} [{_count(found.low)}–{_count(found.high)}]: {each}."
+
+
+def sentences(found: Sequence[Repayment], currency: str = "") -> tuple[str, ...]:
+    """Every repayment in words."""
+    return tuple(f"{one.tuned!r} in place of {one.large!r}: {sentence(one.at, currency)}" for one in found)
 
 
 def _requests(training: float, saving: float) -> float | None:

@@ -93,7 +93,7 @@ def compare_frames(
 
 
 def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | None, confidence: float) -> ArmRow:
-    trials = frames.trials[(frames.trials["label"] == label).to_numpy(dtype=bool)]
+    trials = frames.of(label)
     valid = trials if not trials["failed"].any() else trials[~trials["failed"]]
     counts = _counts(trials)
     totals = _totals(frames, label, trials, prices)
@@ -126,10 +126,8 @@ def _counts(trials: pd.DataFrame) -> Counts:
 
 def _totals(frames: Frames, label: str, trials: pd.DataFrame, prices: Prices | None) -> Totals:
     found = {name: _known(frames.arms.at[label, name]) for name in ARM_MEASURES}
-    cpu = found["cpu_seconds"]
     return Totals(
         **found,
-        cpu_seconds_per_trial=cpu / len(trials) if cpu is not None and len(trials) else None,
         operations=_whole(trials["operations"]),
         money=_money(frames, label, _word(trials, "model"), found, prices) if prices else None,
     )
@@ -169,19 +167,20 @@ def _per_solved(valid: pd.DataFrame, solved: int, totals: Totals) -> PerSolved:
         return total / solved if total is not None and solved else None
 
     return PerSolved(
-        seconds=_ratio_per_solved(valid, valid["latency_seconds"]),
-        tokens=_ratio_per_solved(valid, valid["tokens_in"] + valid["tokens_out"]),
+        seconds=_ratio_per_solved(valid, "latency_seconds"),
+        tokens=_ratio_per_solved(valid, "tokens_in", "tokens_out"),
         cpu_seconds=of_total(totals.cpu_seconds),
         energy_joules=of_total(totals.energy_joules),
         money=of_total(totals.money),
     )
 
 
-def _ratio_per_solved(valid: pd.DataFrame, cost: pd.Series[float]) -> float | None:
-    """Cost by solved trials, both over the trials in which both are known, so that a gap shifts neither."""
-    both = valid["solved"].notna() & cost.notna()
-    solved = float(valid.loc[both, "solved"].sum())
-    return float(cost[both].sum()) / solved if solved else None
+def _ratio_per_solved(valid: pd.DataFrame, *costs: str) -> float | None:
+    """The sum of costs by solved trials, both over the trials in which all are known, so that a gap shifts neither."""
+    solved = valid["solved"].to_numpy(dtype=np.float64)
+    cost = valid[list(costs)].to_numpy(dtype=np.float64).sum(axis=1)
+    both = ~np.isnan(solved + cost)
+    return float(cost[both].sum()) / float(solved[both].sum()) if solved[both].any() else None
 
 
 def _share(trials: pd.DataFrame, column: str, confidence: float) -> Proportion | None:
@@ -219,5 +218,5 @@ def _known(value: object) -> float | None:
 
 def _word(trials: pd.DataFrame, column: str) -> str | None:
     """What the arm's trials say of it; None: they say nothing."""
-    first = trials[column].first_valid_index()
-    return None if first is None else str(trials.at[first, column])
+    told = trials[column].dropna()
+    return str(told.iloc[0]) if len(told) else None

@@ -16,6 +16,7 @@ import pandas as pd
 
 from smallenough import wording
 from smallenough.analysis.money import Prices
+from smallenough.analysis.numbering import numbered
 from smallenough.errors import InputError, UnknownName
 
 
@@ -91,13 +92,13 @@ def attempt_costs(attempts: pd.DataFrame, arms: pd.DataFrame, prices: Prices | N
     """
     if attempts.empty:
         return attempts.assign(operations=pd.Series(dtype="float64"), money=pd.Series(dtype="float64"))
-    found = attempts.copy()
-    tokens_in, tokens_out = _floats(found, "tokens_in"), _floats(found, "tokens_out")
-    key = pd.MultiIndex.from_frame(found[["session", "arm", "model"]])
+    tokens = _floats(attempts, "tokens_in") + _floats(attempts, "tokens_out")
+    key = pd.MultiIndex.from_frame(attempts[["session", "arm", "model"]])
     parameters = pd.Series(_parameters(arms), dtype="float64").reindex(key).to_numpy()
-    found["operations"] = _OPERATIONS_PER_TOKEN * parameters * (tokens_in + tokens_out)
-    found["money"] = np.nan if prices is None else _money(found, arms, prices)
-    return found
+    return attempts.assign(
+        operations=_OPERATIONS_PER_TOKEN * parameters * tokens,
+        money=np.nan if prices is None else _money(attempts, arms, prices),
+    )
 
 
 def trial_costs(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
@@ -105,13 +106,17 @@ def trial_costs(trials: pd.DataFrame, attempts: pd.DataFrame) -> pd.DataFrame:
     columns = ["operations", "money"]
     if attempts.empty:
         return trials.assign(**dict.fromkeys(columns, np.nan))
-    number = attempts.groupby(_TRIAL, observed=True, sort=False).ngroup().to_numpy(dtype=np.int64)
-    found = attempts[_TRIAL][~pd.Series(number, attempts.index).duplicated()].copy()  # in the order of their numbers
+    number = numbered(pd.concat([trials[_TRIAL], attempts[_TRIAL]]), _TRIAL)
+    trial, attempt = number[: len(trials)], number[len(trials) :]
+    most = int(number.max()) + 1
+    count = np.bincount(attempt, minlength=most)
+    found = {}
     for name in columns:
         values = _floats(attempts, name)
-        sums = np.bincount(number, weights=np.nan_to_num(values))
-        found[name] = np.where(np.bincount(number, weights=np.isnan(values)) > 0, np.nan, sums)
-    return trials.drop(columns=columns, errors="ignore").merge(found, how="left", on=_TRIAL)
+        known = np.bincount(attempt, weights=~np.isnan(values), minlength=most)
+        sums = np.bincount(attempt, weights=np.nan_to_num(values), minlength=most)
+        found[name] = np.where((count > 0) & (known == count), sums, np.nan)[trial]
+    return trials.assign(**found)
 
 
 def arm_money(

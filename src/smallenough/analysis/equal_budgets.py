@@ -180,7 +180,10 @@ def sentence(found: EqualBudget, currency: str = "") -> str:
         f" a difference of {told(success)}"
     )
     over = found.at.over_range
-    average = f"; on average over all smaller budgets it is {points(over)}" if over else ""
+    though = success.finding != "better" and over and over.interval and over.interval.low > 0
+    average = (
+        f"{', though' if though else ';'} on average over all smaller budgets it is {points(over)}" if over else ""
+    )
     return f"{text}{average}.{caveat(success)}"
 
 

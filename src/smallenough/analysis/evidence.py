@@ -58,8 +58,6 @@ class Totals:
     wall_seconds: float | None
     """In which the arm ran, from its start to its end without the time between its parts."""
     cpu_seconds: float | None
-    cpu_seconds_per_trial: float | None
-    """`cpu_seconds` by all trials, failed ones included, since the total includes them."""
     peak_memory_bytes: float | None
     mean_memory_bytes: float | None
     gpu_percent: float | None
@@ -195,7 +193,8 @@ class Comparison:
 
         Text is `string`, counts are `Int64`, other numbers `Float64`; NA is 'not measured'. Shares are 0 to 1.
         """
-        cells = [list(_cells(row)) for row in self.rows]
+        most = max(len(row.pass_at_k) for row in self.rows)
+        cells = [list(_cells(row, most)) for row in self.rows]
         found = pd.DataFrame([{name: value for name, value, _ in row} for row in cells], dtype="object")
         return found.astype({name: dtype for name, _, dtype in cells[0]})
 
@@ -207,8 +206,18 @@ class Comparison:
 _Cell = tuple[str, object, str]
 
 
-def _cells(row: ArmRow) -> Iterator[_Cell]:
-    """The row as name, value and pandas type of each column."""
+_PER_TRIAL = {
+    "seconds": "wall_seconds",
+    "cpu": "cpu_seconds",
+    "energy": "energy_joules",
+    "money": "money",
+    "operations": "operations",
+}
+"""The costs that are shared out over trials, and what they are called with their units."""
+
+
+def _cells(row: ArmRow, most_k: int) -> Iterator[_Cell]:
+    """The row as name, value and pandas type of each column; pass@k and pass^k up to the largest k of any row."""
     for name in ("arm", "session", "model", "provider", "strategy"):
         yield name, getattr(row, name), "string"
     yield "baseline", row.baseline, "bool"
@@ -216,6 +225,9 @@ def _cells(row: ArmRow) -> Iterator[_Cell]:
         yield field.name, getattr(row.counts, field.name), "Int64"
     yield from _proportion_cells("solved_rate", row.solved_rate)
     yield from _proportion_cells("first_attempt_rate", row.first_attempt)
+    for name, rates in (("pass_at", row.pass_at_k), ("pass_hat", row.pass_hat_k)):
+        for k in range(1, most_k + 1):
+            yield from _pass_cells(f"{name}_{k}", next((one for one in rates if one.k == k), None))
     yield from _against_cells(row.against)
     for name, measure in row.measures.items():
         yield f"{name}_mean", measure.mean, "Float64"
@@ -223,6 +235,8 @@ def _cells(row: ArmRow) -> Iterator[_Cell]:
         yield f"{name}_measured", measure.measured, "Int64"
     for field in fields(Totals):
         yield field.name, getattr(row.totals, field.name), "Float64"
+    for cost, name in _PER_TRIAL.items():
+        yield f"{name}_per_trial", row.costs[cost], "Float64"
     for field in fields(PerSolved):
         yield f"{field.name}_per_solved", getattr(row.per_solved, field.name), "Float64"
 
@@ -232,6 +246,13 @@ def _proportion_cells(name: str, found: Proportion | None) -> Iterator[_Cell]:
     yield f"{name}_low", found and found.interval.low, "Float64"
     yield f"{name}_high", found and found.interval.high, "Float64"
     yield f"{name}_n", found and found.n, "Int64"
+
+
+def _pass_cells(name: str, found: PassRate | None) -> Iterator[_Cell]:
+    interval = found and found.interval
+    yield name, found and found.estimate, "Float64"
+    yield f"{name}_low", interval and interval.low, "Float64"
+    yield f"{name}_high", interval and interval.high, "Float64"
 
 
 def _against_cells(against: Against | None) -> Iterator[_Cell]:
@@ -250,7 +271,9 @@ def _against_cells(against: Against | None) -> Iterator[_Cell]:
         ("less_memory", "Float64"),
     ):
         yield name, against and getattr(against, name), dtype
-    yield "odds_ratio", against and against.odds_ratio and against.odds_ratio.estimate, "Float64"
+    odds = against and against.odds_ratio
+    for name, end in (("odds_ratio", "estimate"), ("odds_ratio_low", "low"), ("odds_ratio_high", "high")):
+        yield name, odds and getattr(odds, end), "Float64"
     for cost in (*COSTS, TOKENS):
         yield from _cost_cells(cost, against.costs[cost] if against else None)
 

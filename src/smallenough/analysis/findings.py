@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from smallenough.analysis import table
-from smallenough.analysis.breakeven import BreakEven, break_even
+from smallenough.analysis.breakeven import BreakEven, Repayment, break_even, training_costs
 from smallenough.analysis.budgets import Budgets, budget_curves
 from smallenough.analysis.by_task import difference, scored
 from smallenough.analysis.classification import Classified, classify, to_frame
@@ -102,7 +102,7 @@ class Findings:
 
         Args:
             cost: `seconds`, `cpu`, `energy`, `money` or `operations`.
-            training: what the training took, in the cost's unit; None: not measured.
+            training: what the training took, in the cost's unit; None: as its run in the store tells.
             large: the arm that the tuned one would replace.
             tuned: the arm of the trained model.
 
@@ -118,8 +118,25 @@ class Findings:
                 raise UnknownName("arm", arm, self.frames.labels)
         if cost_named(cost).name not in ADDITIVE:
             raise InputError(f"{cost} does not add up over requests: take {', '.join(ADDITIVE)}")
+        if training is None:
+            training = training_costs(self.frames.arms.loc[tuned].to_dict(), self.comparison.prices).get(cost)
         saved = difference(scored(self.frames.trials), large, tuned, cost_named(cost).column)
         return break_even(cost, training, saved)
+
+    def repayments(self) -> tuple[Repayment, ...]:
+        """When what the training of each tuned arm took is repaid beside the baseline, in every cost that is known.
+
+        None where the baseline is a tuned one itself.
+        """
+        trained = {
+            label: training_costs(row, self.comparison.prices)
+            for label, row in self.frames.arms.to_dict("index").items()
+        }
+        base = self.comparison.baseline
+        if trained[base]:
+            return ()
+        found = ((str(arm), self.break_even(cost, None, base, str(arm))) for arm in trained for cost in trained[arm])
+        return tuple(Repayment(arm, base, at) for arm, at in found if at)
 
     def to_json(self) -> str:
         """Comparison and verdict as indented JSON, null for 'not measured'."""

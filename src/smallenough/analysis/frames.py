@@ -15,6 +15,7 @@ import pandas as pd
 
 from smallenough.analysis.costs import COSTS, attempt_costs, trial_costs
 from smallenough.analysis.measures import ARM_MEASURES, TRIAL_MEASURES
+from smallenough.analysis.numbering import numbered
 from smallenough.errors import InputError, UnknownName
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Frames:
     """The arms that are compared, in the order of `arms`."""
     ambiguous: tuple[str, ...]
     """Names that arms of several sessions share: their labels name the session too."""
+
+    def of(self, label: str) -> pd.DataFrame:
+        """The trials of an arm: a part of `trials`, which has them one after the other."""
+        own = np.flatnonzero((self.trials["label"] == label).to_numpy(dtype=bool))
+        return self.trials.iloc[own[0] : own[-1] + 1] if len(own) else self.trials.iloc[:0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +121,8 @@ def prepare(
     ]
     costed = attempt_costs(pd.DataFrame() if attempts is None else attempts, known, prices)
     return Frames(
-        trials=_checked_trials(trial_costs(trials, costed), known),
-        attempts=costed.merge(known[["session", "arm", "label"]], on=["session", "arm"]) if len(costed) else costed,
+        trials=_checked_trials(_labelled(trial_costs(trials, costed), known)),
+        attempts=_labelled(costed, known) if len(costed) else costed,
         arms=_numbers(known.set_index("label"), ARM_MEASURES, "arms"),
         labels=tuple(known["label"]),
         ambiguous=tuple(sorted(ambiguous)),
@@ -245,21 +251,31 @@ def _arms_in_order(trials: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([arms, extra], ignore_index=True) if len(extra) else arms.reset_index(drop=True)
 
 
-def _checked_trials(trials: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """The trials with labels, flags and plain floats, in one order."""
-    found = trials.drop(columns=["label"], errors="ignore").merge(
-        known[["session", "arm", "label"]], on=["session", "arm"]
+def _labelled(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the arms that are known, with their labels."""
+    arms, rows = (pd.MultiIndex.from_frame(one[["session", "arm"]]) for one in (known, frame))
+    place = arms.get_indexer(rows)
+    kept = frame if (place >= 0).all() else frame[place >= 0]
+    return kept.assign(label=known["label"].to_numpy()[place[place >= 0]])
+
+
+def _checked_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials with flags, plain floats, and numbers of what was asked, in one order."""
+    task = numbered(trials, ["suite", "task"])
+    asked = numbered(trials.assign(task_number=task), ["task_number", "repeat"])
+    order = np.lexsort([asked, numbered(trials, ["label"])])
+    found = trials.assign(
+        baseline=trials["baseline"].astype("boolean").fillna(False).astype(bool),
+        failed=trials["outcome"].isin(FAILED),
+        task_number=task,
+        asked=asked,
     )
-    found["baseline"] = found["baseline"].astype("boolean").fillna(False).astype(bool)
-    found["failed"] = found["outcome"].isin(FAILED)
-    found = _numbers(found, ("solved", "first_attempt_solved", *_MEASURED), "trials")
-    twice = found.duplicated(_KEY)
+    found = _numbers(found, ("solved", "first_attempt_solved", *_MEASURED), "trials").take(order)
+    found.index = pd.RangeIndex(len(found))
+    twice = found.duplicated(["label", "asked"])
     if twice.any():
         row = found[twice].iloc[0]
         raise InputError(f"trials: {row['label']}/{row['task']}/{row['repeat']} of suite {row['suite']} is there twice")
-    found = found.sort_values(_KEY, kind="stable", ignore_index=True)
-    for name, key in (("task_number", ["suite", "task"]), ("asked", ["suite", "task", "repeat"])):
-        found[name] = found.groupby(key, observed=True).ngroup().astype("int64")
     return found
 
 

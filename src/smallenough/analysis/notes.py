@@ -54,7 +54,7 @@ def _on_sessions(frames: Frames) -> Iterator[str]:
                 what = "is still running" if status == "running" else f"was {status}" if status != "failed" else status
                 several = "Sessions" if len(sessions) > 1 else "Session"
                 yield f"{several} {listed(sessions)} {what}: some trials are missing."
-    suites = sorted(set(frames.trials["suite"].dropna()))
+    suites = sorted(frames.trials["suite"].dropna().unique())
     if len(suites) > 1:
         yield f"Trials are of several suites ({listed(suites)}); only the same task of the same suite is paired."
 
@@ -105,7 +105,7 @@ def _failures(counts: Counts) -> str:
 
 
 def _on_repeats(frames: Frames) -> Iterator[str]:
-    repeats = frames.trials.groupby(["label", "suite", "task"], observed=True)["repeat"].size()
+    repeats = frames.trials.groupby(["label", "task_number"], observed=True)["repeat"].size()
     if repeats.max() == 1:
         return
     yield "Tasks were repeated: a task is one unit in every interval and test, however often it was tried."
@@ -128,7 +128,8 @@ def _on_timing(frames: Frames) -> Iterator[str]:
 
 
 def _on_totals(frames: Frames) -> Iterator[str]:
-    unmeasured = [label for label in frames.labels if frames.arms.loc[label, list(ARM_MEASURES)].isna().all()]
+    nothing = frames.arms[list(ARM_MEASURES)].isna().all(axis="columns")
+    unmeasured = [label for label in frames.labels if nothing[label]]
     if unmeasured:
         yield f"Nothing was measured over the whole arm for {listed(unmeasured)}: no CPU, memory or energy."
     if "energy_provenance" in frames.arms.columns:

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from smallenough.analysis.by_task import scored, task_means
 from smallenough.analysis.costs import cost_named
-from smallenough.analysis.statistics import RESAMPLES, Floats, Interval, mean_intervals, resampled_means
+from smallenough.analysis.statistics import (
+    RESAMPLES,
+    Floats,
+    Interval,
+    clustered_proportion,
+    mean_intervals,
+    resampled_means,
+)
 from smallenough.wording import share
 
 Flags: TypeAlias = NDArray[np.bool_]
@@ -37,7 +44,7 @@ class FrontArm:
     arm: str
     success: float
     success_interval: Interval | None
-    """None: its tasks have no spread to resample."""
+    """Wilson's, as in a comparison; where tasks were repeated, the bootstrap's. None: nothing to resample."""
     cost: float
     """Of a trial, in the unit of the cost; or the arm's own, where that was given."""
     cost_interval: Interval | None
@@ -185,13 +192,14 @@ def _stand(labels: list[str], values: Floats, confidence: float, resamples: int,
     means = values.mean(axis=0)
     drawn = resampled_means(values, resamples=resamples, seed=seed)
     intervals = mean_intervals(values, confidence=confidence, resamples=resamples, seed=seed)
+    rates = [_rate_interval(values[:, arm], confidence) or intervals[arm] for arm in range(count)]
     now = on_front(means[None, :count], means[None, count:])[0]
     shares = on_front(drawn[:, :count], drawn[:, count:]).mean(axis=0)
     return [
         FrontArm(
             arm=label,
             success=float(means[arm]),
-            success_interval=intervals[arm],
+            success_interval=rates[arm],
             cost=float(means[count + arm]),
             cost_interval=intervals[count + arm],
             on_front=bool(now[arm]),
@@ -199,6 +207,14 @@ def _stand(labels: list[str], values: Floats, confidence: float, resamples: int,
         )
         for arm, label in enumerate(labels)
     ]
+
+
+def _rate_interval(values: Floats, confidence: float) -> Interval | None:
+    """The interval that the rate has in a comparison's table; None: shares, of tasks with repeats."""
+    if not np.isin(values, (0.0, 1.0)).all():
+        return None
+    found = clustered_proportion(values, None, confidence)
+    return found.interval if found else None
 
 
 def _ends(interval: Interval | None) -> tuple[float | None, float | None]:

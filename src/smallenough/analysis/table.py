@@ -15,7 +15,7 @@ from smallenough.analysis.criterion import Criterion
 from smallenough.analysis.evidence import TOKENS, Against, ArmRow, Comparison
 from smallenough.analysis.measures import TRIAL_MEASURES, TrialMeasure
 from smallenough.analysis.statistics import PassRate
-from smallenough.analysis.wording import interval_share, p_value, pass_rate, points
+from smallenough.analysis.wording import interval_share, odds_ratio, p_value, pass_rate, points
 
 _GAP = 2
 """Characters between two columns, whoever draws them."""
@@ -130,7 +130,7 @@ def _columns(comparison: Comparison, costs: Sequence[str]) -> tuple[_Column, ...
         _Column("\nFaster", 7, _against(lambda found: wording.share(found.faster))),
         _Column("Peak\nmemory", 4, lambda row: wording.size(row.totals.peak_memory_bytes)),
         _Column("Less\nmemory", 8, _against(lambda found: wording.share(found.less_memory))),
-        _Column("CPU/\ntrial", 5, lambda row: wording.duration(row.totals.cpu_seconds_per_trial)),
+        _Column("CPU/\ntrial", 5, lambda row: wording.duration(row.costs["cpu"])),
         _Column("Tokens\nout/trial", 12, lambda row: wording.number(row.measures["tokens_out"].mean)),
         _Column("Depth/calls/\nsandboxes", 10, _effort),
         _Column("Time/\nsolved", 6, lambda row: wording.duration(row.per_solved.seconds)),
@@ -164,6 +164,7 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:
     yield f"difference in points {confidence}", _against(lambda found: points(found.difference))
     yield "common pairs", _against(lambda found: str(found.difference.pairs if found.difference else 0))
     yield "tasks better / worse", _against(lambda found: f"{found.better} / {found.worse}")
+    yield f"odds ratio of better to worse {confidence}", _against(lambda found: odds_ratio(found.odds_ratio))
     yield "McNemar's exact p", _against(lambda found: p_value(found.mcnemar_p))
     yield "the same, Holm's correction over the arms", _against(lambda found: p_value(found.mcnemar_p_corrected))
     for name, title in (*((name, cost.title) for name, cost in COSTS.items()), (TOKENS, "tokens (of the same model)")):
@@ -175,7 +176,7 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, Cell]]:
         yield measure.title, _measure_cell(measure)
     yield "wall time", lambda row: wording.duration(row.totals.wall_seconds)
     yield "CPU time", lambda row: wording.duration(row.totals.cpu_seconds)
-    yield "CPU time per trial", lambda row: wording.duration(row.totals.cpu_seconds_per_trial)
+    yield "CPU time per trial", lambda row: wording.duration(row.costs["cpu"])
     yield "server's idle CPU, s per s", lambda row: wording.number(row.totals.idle_cpu_rate)
     yield "peak memory", lambda row: wording.size(row.totals.peak_memory_bytes)
     yield "mean memory", lambda row: wording.size(row.totals.mean_memory_bytes)

@@ -1,8 +1,9 @@
 """The verdict: the cheapest arm that is not worse than the baseline by more than a margin, or why there is none.
 
 'Not worse' is shown, never assumed: a one-sided test of paired non-inferiority for each arm, corrected over the arms
-by Holm's method. An arm for which it is not shown is either shown to be worse, or there is not enough data, and then
-the verdict says how many more tasks would settle it.
+by Holm's method. An arm for which it is not shown is either shown to be worse, by the same test the other way round at
+half the level, corrected alike, or there is not enough data, and then the verdict says how many more tasks would settle
+it.
 """
 
 from __future__ import annotations
@@ -145,11 +146,12 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     tests = {row.arm: _test(frames, row.arm, base, margin, 1 - alpha) for row in rows}
     corrected = holm([test.p_value if test else None for test in tests.values()])
+    inferior = holm([1 - test.p_value if test else None for test in tests.values()])
     number = sum(test is not None for test in tests.values())
     found = []
-    for row, p in zip(rows, corrected, strict=True):
+    for row, p, p_worse in zip(rows, corrected, inferior, strict=True):
         test, difference = tests[row.arm], row.against.difference if row.against else None
-        standing = _standing(test, p, difference, margin, alpha)
+        standing = _standing(p, p_worse, alpha)
         cheaper = places[row.arm] < places[base] if row.arm in places and base in places else None
         more = _more_tasks(test, difference, margin, alpha / number) if test and standing == "undecided" else None
         found.append(Candidate(row.arm, standing, cheaper, row.costs, difference, test, p, more))
@@ -161,15 +163,12 @@ def _test(frames: Frames, arm: str, base: str, margin: float, confidence: float)
     return noninferiority(pairs.arm, pairs.baseline, pairs.tasks, margin=margin, confidence=confidence)
 
 
-def _standing(
-    test: NonInferiority | None, p: float | None, difference: Difference | None, margin: float, alpha: float
-) -> Standing:
-    if test is None or p is None:
+def _standing(p: float | None, p_worse: float | None, alpha: float) -> Standing:
+    if p is None or p_worse is None:
         return "not compared"
     if p <= alpha:
         return "not worse"
-    interval = difference.interval if difference else None
-    return "worse" if interval and interval.high < -margin else "undecided"
+    return "worse" if p_worse <= alpha / 2 else "undecided"
 
 
 def _more_tasks(test: NonInferiority, difference: Difference | None, margin: float, alpha: float) -> int | None:

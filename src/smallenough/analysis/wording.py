@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallenough.analysis.statistics import Difference, PassRate, Proportion
+from smallenough.analysis.statistics import Difference, OddsRatio, PassRate, Proportion
 from smallenough.wording import NOTHING, number, percent, signed
 
 
@@ -31,6 +31,14 @@ def points(found: Difference | None) -> str:
     if found.interval is None:
         return text
     return f"{text} [{_points(found.interval.low)}, {_points(found.interval.high)}]"
+
+
+def odds_ratio(found: OddsRatio | None) -> str:
+    """An odds ratio with its interval: `3 [0.9, 13]`; no upper end where the other side has none: `9 [0.7, ∞)`."""
+    if found is None:
+        return NOTHING
+    high = "∞)" if found.high is None else f"{number(found.high)}]"
+    return f"{number(found.estimate)} [{number(found.low)}, {high}"
 
 
 def p_value(value: float | None) -> str:

@@ -79,6 +79,8 @@ def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "-
     from rich.console import Console
     from rich.table import Table
 
+    from smallenough.analysis import breakeven
+
     console = Console()
     wide = max(console.width, 80) if console.is_terminal else 120
     drawn = found.table(detailed=detailed, width=wide)
@@ -91,6 +93,8 @@ def show_comparison(found: Findings, *, detailed: bool = False, all_by: str = "-
     if detailed:
         _show_labels(found)
     _show_verdict(found)
+    for line in breakeven.sentences(found.repayments(), found.verdict.currency):
+        click.echo(click.wrap_text(line, min(shutil.get_terminal_size((120, 24)).columns, 120)))
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     if drawn.left_out:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -43,6 +45,12 @@ _OPTIONS = (
         " what its session was told. Repeatable.",
     ),
     click.option("--currency", default="", help="What to call that money (`EUR`); of every price that is given here."),
+    click.option(
+        "--price-date",
+        type=click.DateTime(["%Y-%m-%d"]),
+        metavar="YYYY-MM-DD",
+        help="The day of which the prices are that are given here; it is told beside them.",
+    ),
 )
 
 
@@ -63,6 +71,7 @@ def terms_of(
     price_per_hour: float | None,
     hosted: Sequence[str],
     currency: str,
+    price_date: datetime | None,
 ) -> Terms:
     """What the options ask for.
 
@@ -74,10 +83,11 @@ def terms_of(
     from smallenough.analysis.money import Prices
 
     charged = price_per_kwh is not None or price_per_hour is not None or bool(hosted)
-    tokens = dict(map(_token_price, hosted))
+    as_of = price_date.date().isoformat() if price_date else ""
+    tokens = {model: replace(price, as_of=as_of) for model, price in map(_token_price, hosted)}
     return Terms(
         baseline=baseline,
-        prices=Prices(price_per_kwh, price_per_hour, currency, tokens=tokens) if charged else None,
+        prices=Prices(price_per_kwh, price_per_hour, currency, as_of, tokens) if charged else None,
         margin=margin,
         criterion=Criterion.parse(cheap) if cheap is not None else None,
         common=common,

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-
-import pandas as pd
 
 from smallenough import journal
 from smallenough.errors import InputError, JournalError, TrackingError, UnknownName
-from smallenough.tracking import layout
+from smallenough.tracking import arrow, layout
 from smallenough.tracking import store as stores
 from smallenough.tracking.access import find_runs, mapped
 from smallenough.tracking.runs import TAG, Kind, RunRecord
@@ -108,7 +106,24 @@ def _read_session(client: MlflowClient, session: Run, rows: Rows) -> None:
         rows.trials.append(trials)
         rows.attempts.append(attempts)
         row = arm_row(arm.data.tags, arm.data.params, arm.data.metrics, arm.info.status)
-        rows.arms.append({**row, "run_id": arm.info.run_id})
+        rows.arms.append({**row, "run_id": arm.info.run_id, **_training(client, arm.data.params)})
+
+
+def _training(client: MlflowClient, arm: Mapping[str, str]) -> dict[str, str | float]:
+    """What the training of an arm's adapter took; nothing where it has none, or the store does not hold its run."""
+    from mlflow.exceptions import MlflowException
+
+    run_id = arm.get("adapter_run_id")
+    if run_id is None:
+        return {}
+    try:
+        metrics = client.get_run(run_id).data.metrics
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {"training_run_id": run_id}
+    taken = ("wall_seconds", "cpu_seconds", "energy_joules")
+    return {"training_run_id": run_id, **{f"training_{name}": metrics[name] for name in taken if name in metrics}}
 
 
 def _not_begun(session: Run, rows: Rows) -> list[str]:
@@ -119,8 +134,8 @@ def _not_begun(session: Run, rows: Rows) -> list[str]:
     return [] if begun == planned else [f"session {name} is {word}: {planned - begun} of its arms have not begun"]
 
 
-def _artifact(client: MlflowClient, arm: Run, name: str) -> pd.DataFrame | None:
-    """A table of an arm that is complete; None: it is not, or the table is missing."""
+def _artifact(client: MlflowClient, arm: Run, name: str) -> Any | None:
+    """An Arrow table of an arm that is complete; None: it is not, or the table is missing."""
     import pyarrow.parquet as pq
     from mlflow.exceptions import MlflowException
 
@@ -131,8 +146,7 @@ def _artifact(client: MlflowClient, arm: Run, name: str) -> pd.DataFrame | None:
             path = Path(unquote(arm.info.artifact_uri.removeprefix("file://")), name)
             if not (path.is_absolute() and path.exists()):  # it does not lie on this machine
                 path = Path(client.download_artifacts(arm.info.run_id, name, folder))
-            frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
-            return frame
+            return pq.ParquetFile(path).read()
         except (MlflowException, OSError, ValueError):  # what Arrow finds damaged is a ValueError
             return None
 
@@ -145,8 +159,8 @@ def _rebuild(
     numbers: Sequence[str],
     session: str,
     arm: str,
-) -> pd.DataFrame:
-    """A table from the runs of an arm that are complete, the oldest first."""
+) -> Any:
+    """An Arrow table from the runs of an arm that are complete, the oldest first."""
     runs = [
         run
         for run in find_runs(client, experiments, kind=kind, session=session, arm=arm)
@@ -157,7 +171,7 @@ def _rebuild(
         texts = {name: run.data.tags.get(f"{TAG}{name}") for name in (*tags, "note", "error")}
         values = {name: json.loads(run.data.params[name]) for name in numbers if name in run.data.params}
         rows.append({**texts, **values, **run.data.metrics})
-    return pd.DataFrame(rows)
+    return arrow.table(rows)
 
 
 # --------------------------------------------------------------------------------------------- from the journals
@@ -202,7 +216,9 @@ def _read_journal(folder: Path, rows: Rows) -> None:
     except JournalError as error:
         raise TrackingError(str(error)) from error
     trials, attempts = translator.rows()
-    rows.trials.append(pd.DataFrame(trials))
-    rows.attempts.append(pd.DataFrame(attempts))
+    rows.trials.append(arrow.table(trials))
+    rows.attempts.append(arrow.table(attempts))
+    cut_off = not journal.is_locked(folder)  # nobody works on it: what has no end was killed
     for run in arms.values():
-        rows.arms.append(arm_row(run.tags, run.params, run.metrics, run.status))
+        status = "KILLED" if cut_off and run.status == "RUNNING" else run.status
+        rows.arms.append(arm_row(run.tags, run.params, run.metrics, status))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from smallenough.tracking import arrow
 from smallenough.tracking.columns import ARMS, ATTEMPTS, TRIALS, typed
 from smallenough.tracking.runs import TAG
 
@@ -40,10 +41,10 @@ class Tables:
 
 @dataclass
 class Rows:
-    """What was read so far."""
+    """What was read so far; of trials and attempts, Arrow tables."""
 
-    trials: list[pd.DataFrame] = field(default_factory=list)
-    attempts: list[pd.DataFrame] = field(default_factory=list)
+    trials: list[Any] = field(default_factory=list)
+    attempts: list[Any] = field(default_factory=list)
     arms: list[dict[str, Any]] = field(default_factory=list)
     parameters: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -69,21 +70,11 @@ def arm_row(
 def tables(rows: Rows, wanted: list[str], experiments: tuple[str, ...], notes: tuple[str, ...]) -> Tables:
     """What was read, as frames whose columns have one type each, whatever they were read from."""
     return Tables(
-        typed(_together(rows.trials), TRIALS),
-        typed(_together(rows.attempts), ATTEMPTS),
+        arrow.frame(rows.trials, TRIALS),
+        arrow.frame(rows.attempts, ATTEMPTS),
         typed(pd.DataFrame(rows.arms), ARMS),
         tuple(wanted),
         experiments,
         notes,
         rows.parameters,
     )
-
-
-def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    filled = [frame for frame in frames if len(frame)]
-    if not filled:
-        return pd.DataFrame()
-    # pandas before 3 warns of columns that are empty in one of the frames; their type is set by `typed` anyhow.
-    names = dict.fromkeys(name for frame in filled for name in frame)
-    whole = pd.concat([frame.dropna(axis="columns", how="all") for frame in filled], ignore_index=True)
-    return whole.reindex(columns=list(names))

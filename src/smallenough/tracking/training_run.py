@@ -189,7 +189,9 @@ def _totals(entries: Entries) -> dict[str, float]:
         "tokens_per_second_mean": tokens / seconds if seconds else None,
         "best_validation_loss": min(losses, default=None),
     }
-    return {**numbers(told), **usage_metrics(used(entries))}
+    usage = used(entries)
+    told["wall_seconds"] = usage.seconds if usage else None
+    return {**numbers(told), **usage_metrics(usage)}
 
 
 def samples(steps: int, rows: int, size: int) -> int:

@@ -213,11 +213,10 @@ def _whole_lines(lines: Iterable[str]) -> Iterable[dict[str, Json]]:
 
 def parquet(rows: list[dict[str, Json]]) -> bytes:
     """Rows as a Parquet file; its columns are the union of the rows' names."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    from smallenough.tracking.arrow import table
+
     buffer = io.BytesIO()
-    pq.write_table(table, buffer)
+    pq.write_table(table(rows), buffer)
     return buffer.getvalue()

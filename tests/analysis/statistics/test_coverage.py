@@ -11,9 +11,13 @@ from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import betabinom, binom
 
+from smallenough.analysis.by_task import TASK
+from smallenough.analysis.courses import Course, LeftOut
+from smallenough.analysis.equal_budgets import AtBudget, at_equal_budget
 from smallenough.analysis.statistics import (
     Floats,
     Indices,
@@ -39,12 +43,20 @@ def held(intervals: Iterable[Interval | None], truth: float) -> float:
     return float(np.mean([found is not None and found.low <= truth <= found.high for found in intervals]))
 
 
-def one_trial_each(share: float, tasks: int, studies: int) -> tuple[Floats, Floats]:
-    """Successes of two sides with the same share, alike on half of the tasks: one row a task, one column a study."""
+def one_trial_each(share: float, tasks: int, studies: int, other: float | None = None) -> tuple[Floats, Floats]:
+    """Successes of two sides, alike on half of the tasks: one row a task, one column a study.
+
+    Args:
+        share: of the arm.
+        tasks: how many.
+        studies: how many.
+        other: the baseline's share; None: the same.
+    """
     generator = np.random.default_rng([int(1000 * share), tasks])
     common, *own = generator.random((3, tasks, studies))
     alike = generator.random((2, tasks, studies)) < 0.5
-    arm, baseline = (np.where(alike[side], common, own[side]) < share for side in (0, 1))
+    shares = (share, share if other is None else other)
+    arm, baseline = (np.where(alike[side], common, own[side]) < shares[side] for side in (0, 1))
     return arm.astype(np.float64), baseline.astype(np.float64)
 
 
@@ -97,6 +109,50 @@ def test_difference_of_successes_by_score() -> None:
             counts = zip((arm > baseline).sum(axis=0).tolist(), (arm < baseline).sum(axis=0).tolist(), strict=True)
             means[share, tasks] = held((of_counts(better, worse, tasks) for better, worse in counts), 0.0)
     _check(means, each=True)
+
+
+@pytest.mark.parametrize("shift", [-0.2, -0.1, 0.1])
+def test_difference_of_successes_that_is_not_0_by_score(shift: float) -> None:
+    means = {}
+    for share in (each for each in SHARES if 0.05 <= each - shift <= 0.95):
+        for tasks in TASKS:
+            arm, baseline = one_trial_each(share, tasks, 1000, share - shift)
+            counts = zip((arm > baseline).sum(axis=0).tolist(), (arm < baseline).sum(axis=0).tolist(), strict=True)
+            means[share, tasks] = held((of_counts(better, worse, tasks) for better, worse in counts), shift)
+    _check(means, each=True)
+
+
+@pytest.mark.slow
+def test_differences_at_equal_budgets() -> None:
+    """An arm of two attempts beside one of three, stopped at what two take: success there, and the mean on the way."""
+    at_budget, on_the_way = {}, {}
+    for share in (0.1, 0.35, 0.65, 0.9):
+        for tasks in TASKS[:2]:
+            generator = np.random.default_rng([int(1000 * share), tasks, 3])
+            found = [_stopped(share, tasks, generator) for _ in range(150)]
+            first, second = (share, 1 - (1 - share) ** 2), (share / 2, 1 - (1 - share / 2) ** 2)
+            at_budget[share, tasks] = held((one.success.difference.interval for one in found), first[1] - second[1])
+            means = (one.over_range for one in found)
+            truth = (first[0] - second[0]) / 2
+            on_the_way[share, tasks] = held((one.interval for one in means if one), truth)
+    _check(at_budget, each=False)
+    _check(on_the_way, each=False)
+
+
+def _stopped(share: float, tasks: int, generator: np.random.Generator) -> AtBudget:
+    """One study: each attempt takes 1, and solves its task with the share, or with half of it for the other arm."""
+    names = pd.MultiIndex.from_tuples([("s", f"t{place:03}") for place in range(tasks)], names=TASK)
+    sides = []
+    for attempts, chance in ((2, share), (3, share / 2)):
+        solved = np.maximum.accumulate(generator.random((tasks, attempts)) < chance, axis=1).astype(np.float64)
+        change = np.diff(solved, axis=1, prepend=0.0).ravel()
+        spent = np.tile(np.arange(1.0, attempts + 1), tasks)
+        trial = np.repeat(np.arange(tasks, dtype=np.int64), attempts)
+        sides.append(Course("arm", names, trial, spent, change, LeftOut()))
+    found = at_equal_budget(*sides, resamples=RESAMPLES)
+    assert found is not None
+    assert found.budget == 2
+    return found
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def _band(drawn: Figure, curve: BudgetCurve, factor: float, look: Look) -> None:
                 x=[budget / factor for budget in curve.budgets],
                 y=[end[place] for end in ends],
                 mode="lines",
-                line={"width": 0, "shape": "hv", "color": look.colour},
+                line={"width": 0.75, "shape": "hv", "color": look.edge},
                 fill=fill,
                 fillcolor=look.faint,
                 hoverinfo="skip",

@@ -40,7 +40,7 @@ class Series:
 
 
 SERIES = (
-    Series("Memory of the models' processes", "GB", r"resident_bytes", 1e9),
+    Series("Resident memory of the models' processes", "GB", r"resident_bytes", 1e9),
     Series("CPU of the models' processes", "cores in use", r"cpu_percent", 100),
     Series("Use of the GPUs, added up", "%", r"gpu_\d+_percent", 1),
     Series("Memory on the GPUs", "GB", r"gpu_\d+_device_memory_bytes", 1e9),

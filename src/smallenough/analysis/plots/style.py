@@ -23,6 +23,8 @@ SYMBOLS = ("circle", "square", "diamond", "hexagon", "octagon", "pentagon")
 INK, GRID = "#7a828e", "rgba(127,127,127,0.25)"
 BAND = 0.08
 """Opacity of a band around a line."""
+EDGE = 0.4
+"""Opacity of its edges, by which bands that lie over one another are told apart."""
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -52,8 +54,16 @@ class Look:
     @property
     def faint(self) -> str:
         """Its colour, nearly clear."""
+        return self._clear(BAND)
+
+    @property
+    def edge(self) -> str:
+        """Its colour, half clear."""
+        return self._clear(EDGE)
+
+    def _clear(self, opacity: float) -> str:
         red, green, blue = (int(self.colour[place : place + 2], 16) for place in (1, 3, 5))
-        return f"rgba({red},{green},{blue},{BAND})"
+        return f"rgba({red},{green},{blue},{opacity})"
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:

@@ -12,6 +12,7 @@ import pandas as pd
 from smallenough.analysis import ablation, branching
 from smallenough.analysis.ablation import Ablation
 from smallenough.analysis.branching import Move, Reach, Rescue
+from smallenough.analysis.breakeven import Repayment
 from smallenough.analysis.budgets import Budgets
 from smallenough.analysis.by_task import floats
 from smallenough.analysis.categories import CategoryShare, by_category
@@ -52,6 +53,8 @@ class Content:
     """One for each cost that adds up and was measured of attempts."""
     equal: Mapping[str, tuple[EqualBudget, ...]]
     """What strategies are worth at equal cost, by the cost."""
+    repayments: tuple[Repayment, ...]
+    """When trainings are repaid; none where no arm was trained."""
     unmeasured: tuple[str, ...]
     """Names of costs that were measured for no arm."""
     categories: tuple[CategoryShare, ...]
@@ -60,6 +63,12 @@ class Content:
     samples: Samples = field(default_factory=dict)
     answers: Answers | None = None
     """None: not asked for."""
+
+    @property
+    def currency(self) -> str:
+        """Of money; empty: not told."""
+        prices = self.findings.comparison.prices
+        return prices.currency if prices else ""
 
     @property
     def frames(self) -> Frames:
@@ -87,6 +96,7 @@ def gather(
         fronts=tuple(found.front(name) for name in measured),
         budgets=tuple(one for one in budgets if one.curves),
         equal={name: found.at_equal_budget(name) for name in drawn},
+        repayments=found.repayments(),
         unmeasured=tuple(name for name in COSTS if name not in measured),
         categories=by_category(frames.trials, frames.labels, found.comparison.confidence),
         branching=_branching(frames),

@@ -23,6 +23,12 @@ MOST_WORDS = 6
 """Sentences that stand openly below a figure; of more, only what they begin with."""
 
 
+_SHARED = (
+    "The resident size, which the system tells at any time, counts pages that processes share once for each of them;"
+    " peaks in the tables are of the proportional size, where the system tells that."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One figure."""
@@ -69,9 +75,7 @@ def words(content: Content) -> tuple[Words, ...]:
 
 
 def _at_budgets(content: Content, one: Budgets) -> tuple[str, ...]:
-    prices = content.findings.comparison.prices
-    currency = prices.currency if prices else ""
-    return (*equal_budgets.sentences(content.equal[one.cost], currency), *budgets.sentences(one))
+    return (*equal_budgets.sentences(content.equal[one.cost], content.currency), *budgets.sentences(one))
 
 
 def unmeasured(content: Content) -> str:
@@ -87,6 +91,9 @@ def _size(content: Content) -> Iterator[Shown]:
     cascades = [row.arm for row in found.comparison.rows if row.strategy == "cascade"]
     if cascades:
         said.append("A cascade counts with the parameters of all its models.")
+    sizes = [size for size in plots.model_sizes(found).values() if size]
+    if len(set(sizes)) < len(sizes):
+        said.append("Arms of one size stand side by side at its mark.")
     yield _shown("size", "size", "", plots.size_against_success(found), said)
 
 
@@ -104,7 +111,8 @@ def _resources(content: Content) -> Iterator[Shown]:
     for series in plots.SERIES:
         drawn = plots.resource_series(content.findings, content.samples, series)
         if drawn is not None:
-            yield _shown(f"series-{series.columns}", "resources", series.title, drawn, ())
+            said = [_SHARED] if series.columns == "resident_bytes" else []
+            yield _shown(f"series-{series.columns}", "resources", series.title, drawn, said)
 
 
 def _shown(key: str, section: str, title: str, drawn: Figure | None, said: Sequence[str]) -> Shown:

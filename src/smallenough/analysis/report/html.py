@@ -15,6 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from smallenough import wording
+from smallenough.analysis import breakeven
 from smallenough.analysis.evidence import ArmRow
 from smallenough.analysis.report import branching, drill, figures, labels, methods, provenance
 from smallenough.analysis.report.content import Content
@@ -66,6 +67,7 @@ def render(content: Content, title: str, made: str) -> str:
         detailed=content.findings.table(detailed=True),
         figures=shown,
         unmeasured=figures.unmeasured(content),
+        repaid=breakeven.sentences(content.repayments, content.currency),
         labels=labels.tables(content.findings.labels),
         branching=branching.tables(content.branching),
         ablations=branching.ablations(content.branching),

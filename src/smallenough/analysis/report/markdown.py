@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from smallenough.analysis import breakeven
 from smallenough.analysis.report import branching, figures, labels, methods, provenance
 from smallenough.analysis.report.content import Content
 from smallenough.analysis.verdict_words import sentences
@@ -24,6 +25,9 @@ def _parts(content: Content) -> Iterator[str]:
     yield "## Arms"
     yield _table(found.headers, found.rows)
     yield from _costs(content)
+    if content.repayments:
+        yield "## Training, and when it is repaid"
+        yield _list(breakeven.sentences(content.repayments, content.currency))
     if content.categories:
         yield "## Success by category"
         yield _categories(content)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from smallenough.analysis import ablation, branching, categories, classification, equal_budgets
+from smallenough.analysis import ablation, branching, breakeven, categories, classification, equal_budgets
 from smallenough.analysis.report import methods, provenance
 from smallenough.analysis.report.content import Content
 
@@ -20,6 +20,7 @@ def frames(content: Content) -> dict[str, pd.DataFrame]:
         **{f"front_{one.cost}": one.to_frame() for one in content.fronts},
         **{f"budgets_{one.cost}": one.to_frame() for one in content.budgets},
         "equal_budgets": equal_budgets.to_frame([one for found in content.equal.values() for one in found]),
+        "break_even": breakeven.to_frame(content.repayments),
         "labels": classification.to_frame(content.findings.labels),
         "classes": classification.classes_frame(content.findings.labels),
         "categories": categories.to_frame(content.categories),

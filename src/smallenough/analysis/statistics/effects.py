@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
+from scipy.stats import binomtest, rankdata
 
 from smallenough.analysis.statistics.significance import cluster_means
-from smallenough.analysis.statistics.values import Clusters
+from smallenough.analysis.statistics.values import Clusters, check_share
 from smallenough.errors import InputError
 
 
@@ -20,10 +20,17 @@ class OddsRatio:
     estimate: float
     corrected: bool
     """Whether one half was added to both counts, since one of them is 0."""
+    low: float
+    """Lower end of its exact interval."""
+    high: float | None
+    """Upper end; None: it has none, since the baseline alone solves no pair."""
 
 
-def matched_odds_ratio(better: int, worse: int) -> OddsRatio | None:
+def matched_odds_ratio(better: int, worse: int, confidence: float = 0.95) -> OddsRatio | None:
     """The conditional odds ratio of pairs: those that only the arm solves over those that only the baseline solves.
+
+    Its interval is that of the share of the arm's among both (Clopper and Pearson), as odds: it leaves out 1 where
+    McNemar's exact test rejects.
 
     Sources: A. Agresti (2013), "Categorical Data Analysis", section 11.2.3; one half added where a count is 0:
     J. B. S. Haldane (1956), Annals of Human Genetics 20, and F. J. Anscombe (1956), Biometrika 43.
@@ -32,15 +39,18 @@ def matched_odds_ratio(better: int, worse: int) -> OddsRatio | None:
         The ratio; None where no pair disagrees.
 
     Raises:
-        InputError: a count is negative.
+        InputError: a count is negative, or `confidence` is out of range.
     """
+    check_share("confidence", confidence)
     if better < 0 or worse < 0:
         raise InputError(f"counts of pairs can't be negative, as {better} and {worse}")
     if better + worse == 0:
         return None
     corrected = not (better and worse)
     added = 0.5 if corrected else 0.0
-    return OddsRatio((better + added) / (worse + added), corrected)
+    ends = binomtest(better, better + worse).proportion_ci(confidence, method="exact")
+    high = float(ends.high / (1 - ends.high)) if ends.high < 1 else None
+    return OddsRatio((better + added) / (worse + added), corrected, float(ends.low / (1 - ends.low)), high)
 
 
 def cohens_h(arm_rate: float, baseline_rate: float) -> float:

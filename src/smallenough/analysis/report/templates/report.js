@@ -18,6 +18,16 @@
   boxes.forEach((box) => near.observe(box));
   addEventListener("beforeprint", () => boxes.forEach(draw));
 
+  // What goes on to the right is faded there.
+  const fade = (box) => box.toggleAttribute("data-more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+  const sized = new ResizeObserver((seen) => seen.forEach((one) => fade(one.target)));
+  const faded = (box) => {
+    sized.observe(box);
+    box.addEventListener("scroll", () => fade(box), { passive: true });
+    return box;
+  };
+  document.querySelectorAll(".scroll").forEach(faded);
+
   // The tasks that are shown.
   const rows = [...document.querySelectorAll(".grid tbody tr")];
   const filters = [...document.querySelectorAll("[data-filter]")];
@@ -115,7 +125,7 @@
     dialog.replaceChildren(
       make("div", { class: "bar" }, make("h2", { id: "detail-title" }, task.task, " ", make("small", {}, kind)), step(-1, "←"), step(1, "→"), close),
       make("div", { class: "body" }, ...block("Task", text(task.prompt)), ...block("Public tests, which a strategy sees", task.public.map(text).join("\n")),
-        make("div", { class: "columns" }, ...trials.map(trial))));
+        faded(make("div", { class: "columns" }, ...trials.map(trial)))));
     if (!dialog.open) dialog.showModal();
     history.replaceState(null, "", `#task=${encodeURIComponent(key)}`);
     dialog.querySelector(".body").scrollTop = 0;
