@@ -14,7 +14,7 @@ from smallenough.records import Message
 from smallenough.sessions.training_jobs import settings_of
 from smallenough.training.data import Row
 from smallenough.training.faults import BadInput
-from smallenough.training.messages import Prepare, Stepped, decode, encode
+from smallenough.training.messages import LINES, Prepare, Stepped
 from smallenough.training.settings import TrainingSettings
 from smallenough.training.sizes import Shape, disk_bytes
 
@@ -78,7 +78,7 @@ def test_messages_come_back_as_they_were(text: str, step: int, loss: float) -> N
     asked = Prepare("folder", (Row(clean, (Message("user", clean),), clean),), (), TrainingSettings(seed=step))
     report = Stepped(step, loss, 1e-4, 1.0, 10, 0.5)
     for message in (asked, report):
-        line = encode(message)
+        line = LINES.encode(message)
         assert line.endswith(b"\n")
         assert line.count(b"\n") == 1
-        assert decode(line) == message
+        assert LINES.decode(line) == message

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from smallenough.clock import now
-from smallenough.models.engine.messages import out_of_memory
+from smallenough.models.engine.faults import Unsupported, out_of_memory
 from smallenough.training.batches import Tokenized, pack, passes, step_rows, steps_of
 from smallenough.training.faults import BadInput, TrainingFault
 from smallenough.training.folder import append
 from smallenough.training.messages import (
+    LINES,
     Begin,
     Command,
     Counted,
@@ -37,8 +38,6 @@ from smallenough.training.messages import (
     Stepped,
     Stop,
     Validated,
-    decode,
-    encode,
 )
 from smallenough.training.sizes import disk_bytes, memory_bytes
 
@@ -61,8 +60,8 @@ class _Wire:
         if isinstance(report, _LOGGED):
             report = replace(report, time=now())
             if self.folder is not None:
-                append(self.folder, encode(report), sync=not isinstance(report, Stepped))
-        self._out.write(encode(report))
+                append(self.folder, LINES.encode(report), sync=not isinstance(report, Stepped))
+        self._out.write(LINES.encode(report))
         self._out.flush()
 
 
@@ -97,7 +96,7 @@ def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command], stopping: thre
     """Hands commands on; where the client is gone, or can't be understood, ends the process, whatever it computes."""
     try:
         for line in pipe:
-            command = decode(line)
+            command = LINES.decode(line)
             assert isinstance(command, Prepare | Begin | Stop)
             if isinstance(command, Stop):
                 stopping.set()
@@ -210,6 +209,8 @@ def _told(error: Exception) -> Failed | None:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, TrainingFault):
         return Failed(error.fault, text)
+    if isinstance(error, Unsupported):
+        return Failed("model", text)
     if isinstance(error, ImportError):
         return Failed("package", error.name or text)
     if isinstance(error, MemoryError) or out_of_memory(text):

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 import torch.nn.functional as functional
 
+from smallenough.models.engine.loading import check_attention
 from smallenough.training.batches import Pack
-from smallenough.training.faults import Unsupported
 
 
 class PackedAttention:
@@ -26,11 +26,7 @@ class PackedAttention:
         self, module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
     ) -> tuple[Any, None]:
         """Query, key and value are (1, heads, tokens, width); the answer is (1, tokens, heads, width)."""
-        unknown = [name for name in ("s_aux", "sinks", "position_bias") if options.get(name) is not None]
-        if unknown or not getattr(module, "is_causal", True):
-            raise Unsupported(
-                f"its attention ({', '.join(unknown) or 'not causal'}) is of a kind that is not supported"
-            )
+        check_attention(module, options)
         assert self.now is not None
         shared, groups = self.now.shared, query.shape[1] // key.shape[1]
         key, value = (held.repeat_interleave(groups, 1) for held in (key, value))

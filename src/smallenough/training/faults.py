@@ -19,12 +19,6 @@ class BadInput(TrainingFault):
     fault = "input"
 
 
-class Unsupported(TrainingFault):
-    """The model is not such as can be trained here."""
-
-    fault = "model"
-
-
 class BadLoss(TrainingFault):
     """The loss is no number."""
 

@@ -6,13 +6,11 @@ What the process reports stands in the training's log too, in the same form.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Literal, TypeAlias
-
-from pydantic import Field, TypeAdapter
+from typing import Literal, TypeAlias
 
 from smallenough.training.data import Row
 from smallenough.training.settings import TrainingSettings
+from smallenough.worker import Lines
 
 # ------------------------------------------------------------------------------------------ from the client
 
@@ -176,21 +174,4 @@ class Failed:
 Command: TypeAlias = Prepare | Begin | Stop
 Report: TypeAlias = Ready | Counted | Loaded | Stepped | Validated | Saved | Ended | Failed
 
-
-@cache
-def _adapter() -> TypeAdapter[Command | Report]:
-    return TypeAdapter(Annotated[Command | Report, Field(discriminator="kind")])
-
-
-def encode(message: Command | Report) -> bytes:
-    """`message` as one line, with its end."""
-    return _adapter().dump_json(message) + b"\n"
-
-
-def decode(line: bytes) -> Command | Report:
-    """The message that `encode` wrote.
-
-    Raises:
-        ValueError: the line is none.
-    """
-    return _adapter().validate_json(line)
+LINES: Lines[Command | Report] = Lines(Command | Report)

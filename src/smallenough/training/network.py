@@ -18,14 +18,14 @@ import peft
 import torch
 import torch.nn.functional as functional
 import transformers
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AttentionInterface, AutoConfig, AutoModelForCausalLM
-from transformers.utils import logging
+from transformers import AttentionInterface
 
 from smallenough.machine import usable_cores
 from smallenough.models.engine import network as engine
+from smallenough.models.engine.faults import Unsupported
+from smallenough.models.engine.loading import configuration, load, skeleton
 from smallenough.training.attention import PackedAttention
 from smallenough.training.batches import Pack
-from smallenough.training.faults import Unsupported
 from smallenough.training.settings import TrainingSettings
 from smallenough.training.sizes import Shape
 
@@ -56,20 +56,8 @@ def shape(folder: str) -> Shape:
     Raises:
         Unsupported: it can't be trained here; says why.
     """
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        made = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-        if not getattr(made, "_supports_attention_backend", False):
-            raise Unsupported(
-                f"{config.model_type} models don't generate text, or don't let their attention be replaced in"
-                " transformers; take a model of another family, as Llama, Qwen or Gemma"
-            )
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
-    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
-        raise Unsupported(f"transformers can't load it: {' '.join(str(error).split())}") from error
+    config = configuration(folder)
+    model = skeleton(config)
     last = model.get_output_embeddings()
     linear = {
         name: (module.in_features, module.out_features)
@@ -117,7 +105,7 @@ class Network:
             cpu=place == "cpu", mixed_precision="bf16" if kind == "bfloat16" else "no"
         )
         torch.manual_seed(settings.seed % 2**63)
-        base = _load(folder, kind, settings)
+        base = load(folder, kind, _NAME, in_4bit=settings.load_in_4bit)
         if not settings.load_in_4bit:
             base.to(self.device)
         config = peft.LoraConfig(
@@ -188,36 +176,6 @@ class Network:
         with _disk_faults():
             self.model.save_pretrained(str(folder), save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)
-
-
-def _load(folder: str, kind: str, settings: TrainingSettings) -> Any:
-    more: dict[str, Any] = {}
-    if settings.load_in_4bit:
-        more = {
-            "device_map": {"": 0},
-            "quantization_config": transformers.BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=getattr(torch, kind),
-            ),
-        }
-    try:
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, kind),
-            attn_implementation=_NAME,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            **more,
-        )
-    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
-        raise Unsupported(f"transformers can't load it: {' '.join(str(error).split())}") from error
-    missing = sorted(found["missing_keys"])
-    if missing:
-        raise Unsupported(f"{len(missing)} of its weights are not in its files, {missing[0]} for one")
-    return model
 
 
 @contextlib.contextmanager

@@ -1,17 +1,8 @@
-"""Starts the training's process, talks to it, and tells what became of it.
-
-It is in a session of its own, so that Ctrl-C at a terminal reaches only its client, and it ends when its client does,
-however that ends, since then its standard input does.
-"""
+"""Starts the training's process, talks to it, and tells what became of it."""
 
 from __future__ import annotations
 
-import contextlib
 import queue
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +11,7 @@ from types import TracebackType
 from smallenough.errors import InputError, MissingPackage, ModelError, ModelOutOfMemory, SmallenoughError
 from smallenough.training.data import Row
 from smallenough.training.messages import (
+    LINES,
     Begin,
     Command,
     Counted,
@@ -28,16 +20,9 @@ from smallenough.training.messages import (
     Ready,
     Report,
     Stop,
-    decode,
-    encode,
 )
 from smallenough.training.settings import TrainingSettings
-
-_ENDING_SECONDS = 10.0
-"""For so long a process that was asked to end is waited for."""
-
-_LAST_WORDS = 400
-"""Characters of what a dead process wrote last that an error repeats."""
+from smallenough.worker import LAST_WORDS, Ending, Worker
 
 _LESS = (
     "stop other programs, or lower --batch (and raise --accumulation as much: the result is the same) or --max-length,"
@@ -50,14 +35,7 @@ class TrainingProcess:
 
     def __init__(self) -> None:
         self._reports: queue.SimpleQueue[Report | SmallenoughError] = queue.SimpleQueue()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process may write to it
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "smallenough.training"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-        )
+        self._worker = Worker("smallenough.training")
         self._listener = threading.Thread(target=self._listen, name="training", daemon=True)
         self._listener.start()
 
@@ -67,22 +45,13 @@ class TrainingProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
-        with contextlib.suppress(OSError):  # it is gone already
-            pipe.close()
-        try:
-            self._process.wait(_ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._worker.end()
         self._listener.join()
-        self._errors.close()
 
     @property
     def pid(self) -> int:
         """The process."""
-        return self._process.pid
+        return self._worker.pid
 
     def prepare(
         self, base: Path, rows: Sequence[Row], validation: Sequence[Row], settings: TrainingSettings
@@ -121,41 +90,30 @@ class TrainingProcess:
         return found
 
     def _send(self, command: Command) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
-        with contextlib.suppress(OSError, ValueError):  # it has ended; the listener tells why
-            pipe.write(encode(command))
-            pipe.flush()
+        self._worker.tell(LINES.encode(command))
 
     def _listen(self) -> None:
-        pipe = self._process.stdout
-        assert pipe is not None
-        with pipe:
-            for line in pipe:
-                if not line.endswith(b"\n"):  # it was killed while it wrote
-                    break
-                try:
-                    found = decode(line)
-                except ValueError:
-                    words = f"the training's process wrote a line that is no report: {line[:_LAST_WORDS]!r}"
-                    self._reports.put(ModelError(words))
-                    self._process.kill()
-                    return
-                assert not isinstance(found, Prepare | Begin | Stop)
-                self._reports.put(_refusal(found) if isinstance(found, Failed) else found)
-        self._reports.put(self._obituary(self._process.wait()))
+        for line in self._worker.lines():
+            try:
+                found = LINES.decode(line)
+            except ValueError:
+                words = f"the training's process wrote a line that is no report: {line[:LAST_WORDS]!r}"
+                self._reports.put(ModelError(words))
+                self._worker.kill()
+                break
+            assert not isinstance(found, Prepare | Begin | Stop)
+            self._reports.put(_refusal(found) if isinstance(found, Failed) else found)
+        self._reports.put(_obituary(self._worker.ended()))
 
-    def _obituary(self, code: int) -> ModelError:
-        """Why the process may have ended, as far as can be told."""
-        if code == -signal.SIGKILL:
-            return ModelOutOfMemory(
-                "the training was killed from outside, as the system does where memory runs out; its last checkpoint is"
-                f" kept, and the same command goes on from there: {_LESS}"
-            )
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        self._errors.seek(0)
-        words = " ".join(self._errors.read().decode("utf-8", "replace").split())[-_LAST_WORDS:]
-        return ModelError(f"the training ended with {how}; its last words: {words or 'none'}")
+
+def _obituary(ending: Ending) -> ModelError:
+    """Why the process may have ended, as far as can be told."""
+    if ending.killed:
+        return ModelOutOfMemory(
+            "the training was killed from outside, as the system does where memory runs out; its last checkpoint is"
+            f" kept, and the same command goes on from there: {_LESS}"
+        )
+    return ModelError(f"the training {ending.told}")
 
 
 def _refusal(report: Failed) -> SmallenoughError:

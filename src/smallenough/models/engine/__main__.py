@@ -14,7 +14,9 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
+from smallenough.models.engine.faults import Unsupported, out_of_memory
 from smallenough.models.engine.messages import (
+    LINES,
     Command,
     Drop,
     Failed,
@@ -23,9 +25,6 @@ from smallenough.models.engine.messages import (
     Loaded,
     Ready,
     Report,
-    decode,
-    encode,
-    out_of_memory,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def main() -> None:
 
     def send(reports: list[Report]) -> None:
         if reports:
-            out.write(b"".join(map(encode, reports)))
+            out.write(b"".join(map(LINES.encode, reports)))
             out.flush()
 
     try:
@@ -73,7 +72,7 @@ def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
     """Hands commands on; where the client is gone, or can't be understood, ends the process, whatever it computes."""
     try:
         for line in pipe:
-            command = decode(line)
+            command = LINES.decode(line)
             assert isinstance(command, Load | Generate | Drop)
             commands.put(command)
     except (ValueError, AssertionError):
@@ -82,7 +81,6 @@ def _listen(pipe: BinaryIO, commands: queue.SimpleQueue[Command]) -> None:
 
 
 def _load(load: Load, place: str, kind: str, send: Send) -> Batch | None:
-    from smallenough.models.engine.attention import Unsupported
     from smallenough.models.engine.batch import Batch
     from smallenough.models.engine.network import Network
     from smallenough.models.engine.tokens import Tokens

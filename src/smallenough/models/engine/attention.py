@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as functional
 
+from smallenough.models.engine.loading import check_attention
 from smallenough.models.engine.memory import Memory, Shelf, Store
 
 _MULTIPLE = 8
@@ -20,10 +21,6 @@ zeros, and does not change in which order the rest is summed up."""
 
 _LEAST = 64
 """The shorter of two spans that are tried."""
-
-
-class Unsupported(Exception):
-    """The model is not such as this engine can use; the text says why."""
 
 
 class Attention:
@@ -36,11 +33,7 @@ class Attention:
         self, module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
     ) -> tuple[Any, None]:
         """Query, key and value are (1, heads, rows, width); the answer is (1, rows, heads, width)."""
-        unknown = [name for name in ("s_aux", "sinks", "position_bias") if options.get(name) is not None]
-        if unknown or not getattr(module, "is_causal", True):
-            raise Unsupported(
-                f"its attention ({', '.join(unknown) or 'not causal'}) is of a kind that is not supported"
-            )
+        check_attention(module, options)
         assert self.now is not None
         return self.now.attend(module.layer_idx, query, key, value, options), None
 

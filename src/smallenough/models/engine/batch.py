@@ -19,8 +19,9 @@ from typing import Any, Literal
 from smallenough.models.engine import scoring
 from smallenough.models.engine.choices import Held
 from smallenough.models.engine.choices import Tokens as Answer
+from smallenough.models.engine.faults import out_of_memory
 from smallenough.models.engine.memory import Memory, Store
-from smallenough.models.engine.messages import Done, Failed, Fault, Generate, Piece, Report, out_of_memory
+from smallenough.models.engine.messages import Done, Failed, Fault, Generate, Piece, Report
 from smallenough.models.engine.network import Network
 from smallenough.models.engine.prefixes import Prefixes
 from smallenough.models.engine.prompt import LARGEST_PART, Prompt

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from smallenough import wording
-from smallenough.models.engine.messages import out_of_memory
+from smallenough.models.engine.faults import out_of_memory
 
 _NO_SPACE = "No space left"
 """As the system says it, and the libraries after it."""

@@ -14,7 +14,7 @@ import peft
 import torch
 from safetensors import safe_open
 
-from smallenough.models.engine.attention import Unsupported
+from smallenough.models.engine.faults import Unsupported
 
 _PREFIX = "base_model.model."
 _SHOWN = 3

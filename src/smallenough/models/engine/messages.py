@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Literal, TypeAlias
-
-from pydantic import Field, TypeAdapter
+from typing import Literal, TypeAlias
 
 from smallenough.records import Choices, Message, Sampling
+from smallenough.worker import Lines
 
 # ------------------------------------------------------------------------------------------ from the client
 
@@ -113,29 +111,4 @@ class Failed:
 Command: TypeAlias = Load | Generate | Drop
 Report: TypeAlias = Ready | Loaded | Piece | Done | Failed
 
-
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
-
-
-def out_of_memory(text: str) -> bool:
-    """Whether a library's message says that memory is too small."""
-    return any(words in text.lower() for words in _NO_MEMORY)
-
-
-@cache
-def _adapter() -> TypeAdapter[Command | Report]:
-    return TypeAdapter(Annotated[Command | Report, Field(discriminator="kind")])
-
-
-def encode(message: Command | Report) -> bytes:
-    """`message` as one line, with its end."""
-    return _adapter().dump_json(message) + b"\n"
-
-
-def decode(line: bytes) -> Command | Report:
-    """The message that `encode` wrote.
-
-    Raises:
-        ValueError: the line is none.
-    """
-    return _adapter().validate_json(line)
+LINES: Lines[Command | Report] = Lines(Command | Report)

@@ -33,17 +33,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 import transformers
 from safetensors import safe_open
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    AttentionInterface,
-    AutoConfig,
-    AutoModelForCausalLM,
-    GenerationConfig,
-)
-from transformers.utils import logging
+from transformers import AttentionInterface, GenerationConfig
 
 from smallenough.machine import usable_cores
-from smallenough.models.engine.attention import Attention, Branching, Reading, Stepping, Unsupported, spans_agree
+from smallenough.models.engine.attention import Attention, Branching, Reading, Stepping, spans_agree
+from smallenough.models.engine.faults import Unsupported
+from smallenough.models.engine.loading import load
 from smallenough.models.engine.memory import Memory, Store
 
 _SHAPES = (1, 2, 4, 8, 16, 32)
@@ -96,13 +91,11 @@ class Network:
     """
 
     def __init__(self, folder: str, place: str, kind: str, adapter: str | None = None) -> None:
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
         torch.set_num_threads(usable_cores())
         self._device = torch.device(place)
         self._attention = Attention()
         AttentionInterface.register(_NAME, self._attention)
-        self._model = _load(folder, kind).to(self._device)
+        self._model = load(folder, kind, _NAME).eval().to(self._device)
         files: Path | None = Path(folder)
         if adapter is not None:
             from smallenough.models.engine.merging import merge
@@ -225,32 +218,6 @@ class Network:
         alone = [self.read([(Memory(len(part)), part)])[0] for part in parts]
         packed = self.read([(Memory(len(part)), part) for part in reversed(parts)])
         return bool(torch.equal(packed.flip(0), torch.stack(alone)))
-
-
-def _load(folder: str, kind: str) -> Any:
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        made = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
-        if not getattr(made, "_supports_attention_backend", False):
-            raise Unsupported(
-                f"{config.model_type} models don't generate text, or don't let their attention be replaced in"
-                " transformers; take a model of another family, as Llama, Qwen or Gemma"
-            )
-        model, found = AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=getattr(torch, kind),
-            attn_implementation=_NAME,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
-        raise Unsupported(f"transformers can't load it: {' '.join(str(error).split())}") from error
-    missing = sorted(found["missing_keys"])
-    if missing:
-        raise Unsupported(f"{len(missing)} of its weights are not in its files, {missing[0]} for one")
-    return model.eval()
 
 
 def _lay_out(model: Any, files: Path | None) -> None:

@@ -1,19 +1,9 @@
-"""Starts the engine's process, talks to it, and tells what became of it.
-
-It is in a session of its own, so that Ctrl-C at a terminal reaches only its client, and it ends when its client does,
-however that ends, since then its standard input does.
-"""
+"""Starts the engine's process, talks to it, and tells what became of it."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import queue
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +13,7 @@ from typing import TypeAlias
 from smallenough.errors import MissingPackage, ModelError, ModelOutOfMemory, ModelUnavailable, SmallenoughError
 from smallenough.models.adapters import AdapterFolder
 from smallenough.models.engine.messages import (
+    LINES,
     Command,
     Done,
     Drop,
@@ -33,16 +24,9 @@ from smallenough.models.engine.messages import (
     Piece,
     Ready,
     Report,
-    decode,
-    encode,
 )
 from smallenough.records import Choices, Message, Request
-
-_ENDING_SECONDS = 10.0
-"""For so long a process that was asked to end is waited for."""
-
-_LAST_WORDS = 400
-"""Characters of what a dead engine wrote last that an error repeats."""
+from smallenough.worker import LAST_WORDS, Ending, Worker
 
 Inbox: TypeAlias = "queue.SimpleQueue[Piece | Done | SmallenoughError]"
 """Where a request's reports come to, and why there will be no more."""
@@ -68,22 +52,14 @@ class Engine:
         """The most requests that it answers together; 0: nothing is loaded yet."""
         self.loaded_at = 0.0
         """When it was, by `time.perf_counter`."""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process may write to it
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "smallenough.models.engine"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
+        self._worker = Worker("smallenough.models.engine", environment)
         self._listener = threading.Thread(target=self._listen, name="engine", daemon=True)
         self._listener.start()
 
     @property
     def pid(self) -> int:
         """The process."""
-        return self._process.pid
+        return self._worker.pid
 
     @property
     def died(self) -> bool:
@@ -132,51 +108,33 @@ class Engine:
         with self._lock:
             self._stopped = self._end is None
             self._end = self._end or ModelUnavailable("the engine was stopped")
-            pipe = self._process.stdin
-            assert pipe is not None
-            with contextlib.suppress(OSError):  # it is gone already
-                pipe.close()
-        try:
-            self._process.wait(_ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._worker.end()
         self._listener.join()
 
     def _send(self, command: Command) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
-        with contextlib.suppress(OSError):  # it has ended; the listener tells everybody why
-            pipe.write(encode(command))
-            pipe.flush()
+        self._worker.tell(LINES.encode(command))
 
     def _listen(self) -> None:
         """Hands reports on until there are no more, then tells everybody who waits that it has ended."""
         refusal: SmallenoughError | None = None
-        pipe = self._process.stdout
-        assert pipe is not None
-        with pipe:
-            for line in pipe:
-                if not line.endswith(b"\n"):  # it was killed while it wrote
-                    break
-                report = _report(line)
-                if report is None:
-                    refusal = ModelUnavailable(f"the engine wrote a line that is no report: {line[:_LAST_WORDS]!r}")
-                    self._process.kill()
-                    break
-                if isinstance(report, Failed) and report.id is None:
-                    refusal = _refusal(report, self.model)
-                else:
-                    self._hand_on(report)
-        code = self._process.wait()
+        for line in self._worker.lines():
+            report = _report(line)
+            if report is None:
+                refusal = ModelUnavailable(f"the engine wrote a line that is no report: {line[:LAST_WORDS]!r}")
+                self._worker.kill()
+                break
+            if isinstance(report, Failed) and report.id is None:
+                refusal = _refusal(report, self.model)
+            else:
+                self._hand_on(report)
+        ending = self._worker.ended()
         with self._lock:
-            self._end = self._end or refusal or self._obituary(code)
+            self._end = self._end or refusal or self._obituary(ending)
             inboxes, self._inboxes = self._inboxes, {}
         for inbox in inboxes.values():
             inbox.put(self._end)
         if not self._ready.done():
             self._ready.set_exception(self._end)
-        self._errors.close()
 
     def _hand_on(self, report: Report) -> None:
         if isinstance(report, Ready):
@@ -190,24 +148,21 @@ class Engine:
             if inbox is not None:  # else it was dropped meanwhile
                 inbox.put(_refusal(report, self.model) if isinstance(report, Failed) else report)
 
-    def _obituary(self, code: int) -> ModelError:
+    def _obituary(self, ending: Ending) -> ModelError:
         """Why the process may have ended, as far as can be told."""
         what = f"the engine with {self.model}" if self.model else "the engine"
-        if code == -signal.SIGKILL:
+        if ending.killed:
             return ModelOutOfMemory(
                 f"{what} was killed from outside, as the system does where memory runs out;"
                 " stop other programs, or take a smaller model or fewer requests at once"
             )
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        self._errors.seek(0)
-        words = " ".join(self._errors.read().decode("utf-8", "replace").split())[-_LAST_WORDS:]
-        return ModelUnavailable(f"{what} ended with {how}; its last words: {words or 'none'}")
+        return ModelUnavailable(f"{what} {ending.told}")
 
 
 def _report(line: bytes) -> Report | None:
     """The report that a line is; None: it is none."""
     try:
-        found = decode(line)
+        found = LINES.decode(line)
     except ValueError:
         return None
     return found if isinstance(found, Ready | Loaded | Piece | Done | Failed) else None
