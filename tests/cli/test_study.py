@@ -51,13 +51,6 @@ def test_a_suite_that_is_not_there_is_told_before_anything_is_loaded(
     assert (done.code, "icd10-chapter-tst" in done.err) == (2, True)
 
 
-def test_large_models_in_4_bits_are_refused_before_anything_is_loaded(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    done = call(capsys, "study", READY / "large_against_finetuned.yaml", "--store", tmp_path / "store")
-    assert (done.code, "load_in_4bit holds only while a small model is trained" in done.err) == (2, True)
-
-
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     done = call(capsys, "study", tmp_path / "nothing.yaml", "--store", tmp_path / "store")
     assert (done.code, "nothing.yaml" in done.err) == (2, True)

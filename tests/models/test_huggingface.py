@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 
 from smallenough.contracts.model_client import ModelClientContract
-from smallenough.errors import ModelError, ModelOutOfMemory, ModelTimeout, ModelUnavailable
+from smallenough.errors import InputError, MissingPackage, ModelError, ModelOutOfMemory, ModelTimeout, ModelUnavailable
 from smallenough.models.huggingface import HuggingFaceClient
 from smallenough.protocols import ModelClient
 from smallenough.records import Completion, Message, Request, Sampling, replace
@@ -83,6 +84,13 @@ def test_the_model_is_described_exactly(engine: HuggingFaceClient) -> None:
     assert info.size_bytes > 500_000_000
     assert "torch" in (info.version or "")
     assert "transformers" in (info.version or "")
+
+
+def test_4_bits_are_refused_where_they_can_t_work(engine: HuggingFaceClient) -> None:
+    with pytest.raises((InputError, MissingPackage)) as told:
+        engine.describe(f"{MODEL}@4bit")
+    wanted = "4 bits take a CUDA GPU" if find_spec("bitsandbytes") else "bitsandbytes is not installed"
+    assert wanted in str(told.value)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.9], ids=["greedy", "sampled"])

@@ -54,6 +54,14 @@ class TestFind:
         (tmp_path / "elsewhere" / "config.json").write_text(json.dumps({"model_type": "gemma"}))
         assert weights.find(str(tmp_path / "elsewhere"), cache).digest != digest
 
+    def test_in_4_bits_it_is_another_model_of_the_same_files(self, model: Path, tmp_path: Path) -> None:
+        whole, packed = (weights.find(f"{model}{how}", tmp_path / "cache") for how in ("", "@4bit"))
+        assert (whole.in_4bit, packed.in_4bit, packed.quantization) == (False, True, "NF4")
+        assert (packed.folder, packed.parameters) == (whole.folder, whole.parameters)
+        assert packed.digest != whole.digest
+        with pytest.raises(ModelNotFound, match="no model 'smollm2:135'"):
+            weights.find("smollm2:135@4bit", tmp_path)
+
     @pytest.mark.parametrize("name", ["smollm2:135", "smollm-135m"])
     def test_what_means_nothing_names_the_nearest(self, name: str, tmp_path: Path) -> None:
         with pytest.raises(ModelNotFound, match=rf"no model '{name}'; did you mean 'smollm2:135m'\?"):

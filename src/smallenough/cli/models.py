@@ -36,7 +36,7 @@ def command(url: tuple[str, ...], pull: tuple[str, ...], *, as_json: bool) -> in
     The catalogue says how a model that people use is sampled and which prompts it gets; every other model that the
     server has can be used as well. The embedded engine needs no server; its models are named with `huggingface:`
     before them, and can also be a folder (of a model, or of a LoRA adapter as peft saves it), a GGUF file or OWNER/NAME
-    on the Hugging Face hub.
+    on the Hugging Face hub. With `@4bit` after its name, a model is held in 4 bits (bitsandbytes, on a CUDA GPU).
 
     \b
       smallenough models

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from smallenough.errors import MissingPackage, ModelTimeout, ModelUnavailable, SmallenoughError
+from smallenough.errors import InputError, MissingPackage, ModelTimeout, ModelUnavailable, SmallenoughError
 from smallenough.models.engine.messages import Done, Piece
 from smallenough.models.engine.process import Engine, Inbox
 from smallenough.models.reasoning import reasoning_tokens, separate
-from smallenough.models.weights import Weights, find
+from smallenough.models.weights import IN_4BIT, Weights, find
 from smallenough.protocols import OnToken
 from smallenough.records import Completion, ModelInfo, Request, replace
 
@@ -88,6 +88,8 @@ class HuggingFaceClient:
         """
         weights = self._found(model)
         ready = self._any_engine().ready()
+        if weights.in_4bit and ready.device != "cuda":
+            raise InputError(f"{model}: 4 bits take a CUDA GPU, and torch finds none here; name it without {IN_4BIT}")
         return ModelInfo(
             name=model,
             provider="huggingface",
@@ -133,6 +135,8 @@ class HuggingFaceClient:
                 found = find(model, self._cache)
                 if found.adapter and find_spec("peft") is None:
                     raise MissingPackage("peft", "hf")
+                if found.in_4bit and find_spec("bitsandbytes") is None:
+                    raise MissingPackage("bitsandbytes", "train")
                 self._weights[model] = found
             return self._weights[model]
 
@@ -148,7 +152,7 @@ class HuggingFaceClient:
                 if engine.model == model:
                     return engine
             engine = next((engine for engine in living if not engine.model), None) or self._new()
-            engine.load(model, str(weights.folder), weights.adapter)
+            engine.load(model, str(weights.folder), weights.adapter, in_4bit=weights.in_4bit)
             return engine
 
     def _living(self) -> list[Engine]:

@@ -2,8 +2,8 @@
 
 A name is the catalogue's (`smollm2:135m`, of those with packaged weights), a folder as transformers saves models, a
 GGUF file, or the id of a repository on the Hugging Face hub (`OWNER/NAME`). A folder or a repository may also hold a
-LoRA adapter, which names its base model. `find` looks at what is there and fetches nothing; `fetch` gets what is
-missing ready.
+LoRA adapter, which names its base model. With `@4bit` after it, it is the same model, held in 4 bits while it is
+computed. `find` looks at what is there and fetches nothing; `fetch` gets what is missing ready.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from smallenough.protocols import OnProgress
 from smallenough.wording import size
 
 _TOKENIZERS = ("tokenizer*", "vocab*", "*.model")
+IN_4BIT = "@4bit"
+"""After a name: NF4, doubly quantized (bitsandbytes, on a CUDA GPU)."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -52,6 +54,8 @@ class Weights:
     adapter: AdapterFolder | None = None
     """What is merged into it; None: nothing."""
     adapter_parameters: int | None = None
+    in_4bit: bool = False
+    """Whether it is held in 4 bits while it is computed; `quantization` says so too."""
 
 
 def find(name: str, cache: Path | None = None) -> Weights:
@@ -62,6 +66,8 @@ def find(name: str, cache: Path | None = None) -> Weights:
         InputError: it is no model that the engine can use.
         ModelError: its files are damaged.
     """
+    if name.endswith(IN_4BIT):
+        return _in_4bit(name, find(name.removesuffix(IN_4BIT), cache))
     cache = cache_folder(cache)
     folder = _folder(name, cache)
     mend = f"get it with `smallenough models --pull huggingface:{name}`"
@@ -87,6 +93,8 @@ def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weig
         ModelUnavailable: the network is not there.
         ModelError: damaged on its way, no space, no memory; nothing half-made remains, and a second start goes on.
     """
+    if name.endswith(IN_4BIT):
+        return _in_4bit(name, fetch(name.removesuffix(IN_4BIT), on_progress, cache))
     cache = cache_folder(cache)
     entry, path = packaged(name), Path(name).expanduser()
     if entry is not None and entry.weights is not None:
@@ -110,6 +118,14 @@ def fetch(name: str, on_progress: OnProgress, cache: Path | None = None) -> Weig
 def ready(entry: CatalogueEntry, cache: Path | None = None) -> bool:
     """Whether a model of the catalogue with packaged weights is on this machine. Its files are not looked at."""
     return entry.weights is not None and place(entry.name, entry.weights.sha256, cache_folder(cache)).is_dir()
+
+
+def _in_4bit(name: str, whole: Weights) -> Weights:
+    """The same model, held in 4 bits; what it answers is another matter, so its digest is another too."""
+    if whole.adapter is not None:
+        raise InputError(f"{name}: an adapter is merged into its base model, which can't be done in 4 bits")
+    digest = hashlib.sha256(f"{whole.digest}\n{IN_4BIT}\n".encode()).hexdigest()
+    return replace(whole, digest=digest, quantization="NF4", in_4bit=True)
 
 
 def _folder(name: str, cache: Path) -> Path | None:

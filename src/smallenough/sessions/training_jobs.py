@@ -132,6 +132,8 @@ def _base(name: str) -> Weights:
     found = weights.find(name)
     if found.adapter is not None:
         raise InputError(f"{name} is an adapter itself; train one of its base model, {found.adapter.base}")
+    if found.in_4bit:
+        raise InputError(f"{name}: name the model without {weights.IN_4BIT}, and give --load-in-4bit")
     return found
 
 

@@ -86,7 +86,8 @@ def _load(load: Load, place: str, kind: str, send: Send) -> Batch | None:
     from smallenough.models.engine.tokens import Tokens
 
     try:
-        tokens, model = Tokens(load.tokenizer or load.folder), Network(load.folder, place, kind, load.adapter)
+        tokens = Tokens(load.tokenizer or load.folder)
+        model = Network(load.folder, place, kind, load.adapter, in_4bit=load.in_4bit)
     except ImportError as error:
         send([Failed("package", error.name or str(error))])
         return None

@@ -21,6 +21,8 @@ class Load:
     """The folder of a LoRA adapter that is merged into it, as peft saves it."""
     tokenizer: str | None = None
     """The folder of the tokenizer, where it is another one."""
+    in_4bit: bool = False
+    """Hold its weights in 4 bits (bitsandbytes, on a CUDA device)."""
     kind: Literal["load"] = "load"
 
 

@@ -83,6 +83,7 @@ class Network:
         place: a torch device.
         kind: the name of a torch dtype.
         adapter: the folder of a LoRA adapter that is merged into it, as peft saves it; None: nothing is.
+        in_4bit: hold its weights in 4 bits, on a CUDA device.
 
     Raises:
         Unsupported: it can't be used; says why.
@@ -90,12 +91,16 @@ class Network:
         RuntimeError: memory is too small.
     """
 
-    def __init__(self, folder: str, place: str, kind: str, adapter: str | None = None) -> None:
+    def __init__(
+        self, folder: str, place: str, kind: str, adapter: str | None = None, *, in_4bit: bool = False
+    ) -> None:
         torch.set_num_threads(usable_cores())
         self._device = torch.device(place)
         self._attention = Attention()
         AttentionInterface.register(_NAME, self._attention)
-        self._model = load(folder, kind, _NAME).eval().to(self._device)
+        self._model = load(folder, kind, _NAME, in_4bit=in_4bit).eval()
+        if not in_4bit:  # else it is there already
+            self._model.to(self._device)
         files: Path | None = Path(folder)
         if adapter is not None:
             from smallenough.models.engine.merging import merge

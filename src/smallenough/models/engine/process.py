@@ -76,13 +76,13 @@ class Engine:
         """
         return self._ready.result(seconds)
 
-    def load(self, model: str, folder: str, adapter: AdapterFolder | None = None) -> None:
+    def load(self, model: str, folder: str, adapter: AdapterFolder | None = None, *, in_4bit: bool = False) -> None:
         """Has a model loaded, the first and only one, with what is merged into it; requests are answered when it is."""
         merged = str(adapter.folder) if adapter else None
         tokenizer = merged if adapter and adapter.has_tokenizer else None
         with self._lock:
             self.model = model
-            self._send(Load(folder, merged, tokenizer))
+            self._send(Load(folder, merged, tokenizer, in_4bit))
 
     def ask(self, request: Request) -> tuple[int, Inbox]:
         """Hands a request over; returns its number, and where its reports come to."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from smallenough import journal
 from smallenough.errors import InputError, Interrupted
 from smallenough.events import Event, Plan, SessionStarted, TrialFinished
+from smallenough.models.weights import IN_4BIT
 from smallenough.options import parse_spec
 from smallenough.records import Sampling, Suite
 from smallenough.resources.hardware import MemoryInUse, memory_in_use
@@ -107,7 +108,8 @@ class Study:
             InfrastructureError: a model's server, the sandbox or a training fails.
         """
         for model in self.form.llm_models:
-            yield self._measure("LLM", model, "zero-shot", f"{PROVIDER}:{model.name}", watching)
+            asked = f"{PROVIDER}:{model.name}{IN_4BIT if model.load_in_4bit else ''}"
+            yield self._measure("LLM", model, "zero-shot", asked, watching)
         for model in self.form.slm_models:
             yield self._measure("SLM", model, "zero-shot", f"{PROVIDER}:{model.name}", watching)
             job = self.jobs[model.name]
@@ -181,12 +183,6 @@ def study(form: StudyFile, store: Store) -> Study:
             once.
         ModelError: a base model's files are damaged.
     """
-    packed = [model.name for model in form.llm_models if model.load_in_4bit]
-    if packed:
-        raise InputError(
-            f"{', '.join(packed)}: load_in_4bit holds only while a small model is trained; what is measured is held"
-            " whole by the embedded engine: leave it out, and see that the memory is enough"
-        )
     suite = select(open_suite(form.data.test, store), limit=form.max_eval_samples)
     folder = store.folder / "adapters" / form.experiment.name
     jobs = {model.name: _job(form, model, folder, store) for model in form.slm_models}
