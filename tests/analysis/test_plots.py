@@ -144,3 +144,50 @@ def test_resampling_by_repeats_is_drawn_as_its_arm_is_but_dotted() -> None:
     own = looks(ARMS)["n single"]
     found = look_of("n single, repeats as samples", ARMS)
     assert (found.colour, found.number, found.dash, own.dash) == (own.colour, own.number, "dot", "solid")
+
+
+def of_labels() -> Findings:
+    """A model as it is and fine-tuned, on tasks whose answers are labels; one arm is asked in another way."""
+    asked = (
+        ("small single", "small", None, 2),
+        ("tuned single", "tuned", "small", 4),
+        ("small other", "small", None, 1),
+    )
+    rows = [
+        trial(arm, f"t{task}", "solved" if task < right else "unsolved", model=model, strategy=arm.split()[1])
+        | {"expected": "ab"[task % 2], "answer": "ab"[task % 2] if task < right else "b", "exact_match": task < right}
+        for arm, model, _, right in asked
+        for task in range(4)
+    ]
+    arms = arms_frame([arm_totals(arm, model_parameters=135e6, peak_memory_bytes=5e8) for arm, *_ in asked])
+    told: dict[str, Any] = {
+        "model": [one[1] for one in asked],
+        "base_model": [one[2] for one in asked],
+        "options": "{}",
+    }
+    arms = arms.assign(**told, strategy=[one[0].split()[1] for one in asked])
+    return find(Tables(trials_frame(rows), pd.DataFrame(), arms, ("s1",)))
+
+
+def test_a_line_leads_from_a_model_as_it_is_to_the_same_one_fine_tuned() -> None:
+    found = of_labels()
+    assert plots.tuned_from(found) == {"tuned single": "small single"}
+    drawn: Any = plots.size_against_success(found)
+    (line,) = (trace for trace in drawn.data if trace.mode == "lines")
+    assert list(line.y) == [0.5, 1.0]
+    marks = points(drawn)
+    assert list(line.x) == [marks["1"].x[0], marks["2"].x[0]]
+    assert plots.tuned_from(findings()) == {}
+
+
+def test_f1_stands_against_time_memory_and_speed() -> None:
+    found = of_labels()
+    f1 = {one.arm: one.measures["macro_f1"] for one in found.labels}
+    drawn: dict[str, Any] = {measure: plots.f1_against(found, measure) for measure in plots.F1_AGAINST}
+    assert drawn["latency"].layout.xaxis.title.text == "time of a task, s"
+    assert drawn["memory"].layout.xaxis.title.text == "peak memory of the arm, MB"
+    for one in (drawn["latency"], drawn["memory"]):
+        assert {mark.name: mark.y[0] for mark in points(one).values()} == {
+            arm: told.value for arm, told in f1.items() if told
+        }
+    assert plots.f1_against(findings(), "latency") is None

@@ -110,10 +110,13 @@ def test_an_arm_tells_what_the_training_of_its_adapter_took(tracked: Store) -> N
     client.log_metric(training.info.run_id, "energy_joules", 900.0)
     arm, other = find_runs(client, [experiment_id], kind="arm")[:2]
     client.log_param(arm.info.run_id, "adapter_run_id", training.info.run_id)
+    client.log_param(arm.info.run_id, "adapter_base", "tiny")
+    client.log_param(arm.info.run_id, "adapter_suite", "learned")
     client.log_param(other.info.run_id, "adapter_run_id", 32 * "0")  # of another store
     found = reader.read(tracked).arms.set_index("run_id")
     told = found.loc[arm.info.run_id, ["training_run_id", "training_wall_seconds", "training_energy_joules"]]
     assert list(told) == [training.info.run_id, 60.0, 900.0]
+    assert list(found.loc[arm.info.run_id, ["base_model", "training_suite"]]) == ["tiny", "learned"]
     assert found["training_cpu_seconds"].isna().all()
     assert found.loc[other.info.run_id, "training_run_id"] == 32 * "0"
     assert found["training_wall_seconds"].notna().sum() == 1

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import smallenough
-from smallenough.analysis.findings import Terms, find
+from smallenough.analysis.findings import Findings, Terms, find
 from smallenough.analysis.report import Report, gather, grid, trials_of
+from smallenough.errors import TrackingError, UnknownName
 from smallenough.sessions.compare import keep
 from smallenough.tracking import reader
 from smallenough.tracking.answers import read_answers
 from smallenough.tracking.artifacts import Advance
 from smallenough.tracking.samples import read_samples
 from smallenough.tracking.store import Store
+from smallenough.tracking.suites import load_suite
 
 
 def make_report(
@@ -45,9 +48,21 @@ def make_report(
     chosen = grid(found.frames, tasks)
     wanted = trials_of(found.frames, chosen)
     answers = read_answers(store, tables, wanted, advance) if wanted else None
-    content = gather(found, chosen, read_samples(store, tables), answers)
+    content = gather(found, chosen, read_samples(store, tables), answers, _learned(store, found))
     now = datetime.now().astimezone()
     return Report(content, f"made {now:%Y-%m-%d %H:%M} by smallenough {smallenough.__version__}")
+
+
+def _learned(store: Store, found: Findings) -> Mapping[str, int]:
+    """How many rows of each label the arms' adapters learned; empty: none did, several suites, or it can't be read."""
+    suites = found.frames.arms["training_suite"].dropna().unique()
+    if len(suites) != 1 or not found.labels:
+        return {}
+    try:
+        suite = load_suite(store, str(suites[0]))
+    except (UnknownName, TrackingError):
+        return {}
+    return Counter(task.reference for task in suite.tasks if task.reference is not None)
 
 
 def log_report(store: Store, report: Report) -> str | None:

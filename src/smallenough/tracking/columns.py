@@ -139,6 +139,8 @@ ARMS = (
         further_models="other models that it may ask, JSON",
         energy_provenance="measured, apportioned, estimated or none",
         run_id="of its run in MLflow",
+        base_model="of a fine-tuned one: the model that its adapter was trained on",
+        training_suite="the suite that its adapter learned",
         training_run_id="of the run in MLflow that trained its adapter",
     ),
     Column("training_wall_seconds", "Float64", "s", "in which that training ran"),

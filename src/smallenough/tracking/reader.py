@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -106,14 +106,13 @@ def _read_session(client: MlflowClient, session: Run, rows: Rows) -> None:
         rows.trials.append(trials)
         rows.attempts.append(attempts)
         row = arm_row(arm.data.tags, arm.data.params, arm.data.metrics, arm.info.status)
-        rows.arms.append({**row, "run_id": arm.info.run_id, **_training(client, arm.data.params)})
+        rows.arms.append({**row, "run_id": arm.info.run_id, **_training(client, row["training_run_id"])})
 
 
-def _training(client: MlflowClient, arm: Mapping[str, str]) -> dict[str, str | float]:
+def _training(client: MlflowClient, run_id: str | None) -> dict[str, float]:
     """What the training of an arm's adapter took; nothing where it has none, or the store does not hold its run."""
     from mlflow.exceptions import MlflowException
 
-    run_id = arm.get("adapter_run_id")
     if run_id is None:
         return {}
     try:
@@ -121,9 +120,9 @@ def _training(client: MlflowClient, arm: Mapping[str, str]) -> dict[str, str | f
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return {"training_run_id": run_id}
+        return {}
     taken = ("wall_seconds", "cpu_seconds", "energy_joules")
-    return {"training_run_id": run_id, **{f"training_{name}": metrics[name] for name in taken if name in metrics}}
+    return {f"training_{name}": metrics[name] for name in taken if name in metrics}
 
 
 def _not_begun(session: Run, rows: Rows) -> list[str]:

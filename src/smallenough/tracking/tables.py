@@ -60,6 +60,9 @@ def arm_row(
             {name.removeprefix(_OPTION): value for name, value in params.items() if name.startswith(_OPTION)}
         ),
         **{name: params.get(name) for name in ("size_class", "model_quantization", "model_digest", "further_models")},
+        "base_model": params.get("adapter_base"),
+        "training_suite": params.get("adapter_suite"),
+        "training_run_id": params.get("adapter_run_id"),
         "energy_provenance": tags.get(f"{TAG}energy_provenance"),
         "killed_parts": float(tags.get(f"{TAG}killed_parts", "nan")),
         **{name: float(params.get(name, "nan")) for name in ("concurrency", "model_parameters", "model_size_bytes")},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from smallenough.analysis.costs import cost_named
+from smallenough.analysis.costs import COSTS, cost_named
+from smallenough.analysis.evidence import ArmRow
 from smallenough.analysis.findings import Findings
 from smallenough.analysis.pareto import Front, FrontArm
 from smallenough.analysis.plots.style import INK, Look, figure, looks, marked, share_axis, unit_of
@@ -34,7 +35,7 @@ def model_sizes(found: Findings) -> dict[str, int | None]:
 def size_against_success(found: Findings) -> Figure | None:
     """Success of each arm by the size of its models, with the interval; None: no size is known.
 
-    Arms of one size stand side by side.
+    Arms of one size stand side by side; a dotted line leads from a model as it is to the same one fine-tuned.
     """
     import plotly.graph_objects as go
 
@@ -63,11 +64,80 @@ def size_against_success(found: Findings) -> Figure | None:
                 f" {interval_share(row.solved_rate)}<extra></extra>",
             )
         )
+    for tuned, plain in tuned_from(found).items():
+        ends = [_point(drawn, label) for label in (plain, tuned) if label in places]
+        if len(ends) == 2:
+            drawn.add_trace(
+                go.Scatter(
+                    x=[end[0] for end in ends],
+                    y=[end[1] for end in ends],
+                    mode="lines",
+                    line={"color": INK, "width": 1.5, "dash": "dot"},
+                    hoverinfo="skip",
+                    showlegend=False,
+                )
+            )
     ticks = sorted({places[row.arm]: _size(sizes[row.arm]) for row in rows}.items())
     drawn.update_xaxes(tickvals=[at for at, _ in ticks], ticktext=[text for _, text in ticks])
     drawn.update_xaxes(range=[ticks[0][0] - 0.18 * span, ticks[-1][0] + 0.18 * span])
     share_axis(drawn, max(row.solved_rate.interval.high for row in rows if row.solved_rate))
     return drawn
+
+
+def tuned_from(found: Findings) -> dict[str, str]:
+    """Each arm of a fine-tuned model, and the arm of the same model as it is that is asked in the same way."""
+    rows = found.frames.arms.to_dict("index")
+    if not all({"base_model", "options"} <= row.keys() for row in rows.values()):
+        return {}
+    as_is = {
+        (row["model"], row["strategy"], row["options"]): str(label)
+        for label, row in rows.items()
+        if not isinstance(row["base_model"], str)
+    }
+    asked = {str(label): (row["base_model"], row["strategy"], row["options"]) for label, row in rows.items()}
+    return {label: as_is[key] for label, key in asked.items() if key in as_is}
+
+
+def f1_against(found: Findings, measure: str) -> Figure | None:
+    """Macro F1 of each arm on labels by what it takes or how fast it is; None: no answer is a label, or not measured.
+
+    Args:
+        found: the findings.
+        measure: one of `F1_AGAINST`.
+    """
+    import plotly.graph_objects as go
+
+    across, cost, value = F1_AGAINST[measure]
+    rows = {row.arm: row for row in found.comparison.rows}
+    f1 = {one.arm: one.measures.get("macro_f1") for one in found.labels}
+    points = [(arm, at, one) for arm, one in f1.items() if one and (at := value(rows[arm])) is not None]
+    if not points:
+        return None
+    factor, unit = unit_of(COSTS[cost], max(at for _, at, _ in points)) if cost else (1.0, "tokens/s")
+    drawn = figure(f"{across}, {unit}", "macro F1")
+    for arm, at, one in points:
+        look = looks(_labels(found))[arm]
+        drawn.add_trace(
+            go.Scatter(
+                x=[at / factor],
+                y=[one.value],
+                error_y=_around(one.value, one.interval, 1.0, look),
+                **marked(look),
+                name=arm,
+                hovertemplate=f"{_safe(arm)}<br>macro F1 {share(one.value)}<br>%{{x:.3~g}} {unit}<extra></extra>",
+            )
+        )
+    drawn.update_xaxes(rangemode="tozero")
+    share_axis(drawn, max(one.interval.high if one.interval else one.value for _, _, one in points))
+    return drawn
+
+
+F1_AGAINST: Mapping[str, tuple[str, str, Callable[[ArmRow], float | None]]] = {
+    "latency": ("time of a task", "seconds", lambda row: row.measures["latency_seconds"].mean),
+    "memory": ("peak memory of the arm", "memory", lambda row: row.totals.peak_memory_bytes),
+    "tokens": ("tokens generated per second", "", lambda row: row.measures["tokens_per_second"].mean),
+}
+"""What F1 can be drawn against: the axis, the cost whose unit it has (empty: tokens a second), and an arm's value."""
 
 
 def success_against_cost(found: Findings, front: Front) -> Figure | None:
@@ -117,6 +187,12 @@ def success_against_cost(found: Findings, front: Front) -> Figure | None:
         drawn.update_xaxes(rangemode="tozero")
     share_axis(drawn, max(one.success_interval.high if one.success_interval else one.success for one in front.arms))
     return drawn
+
+
+def _point(drawn: Figure, arm: str) -> tuple[float, float]:
+    """Where an arm was drawn."""
+    trace = next(trace for trace in drawn.data if trace.name == arm)
+    return trace.x[0], trace.y[0]
 
 
 def _labels(found: Findings) -> tuple[str, ...]:

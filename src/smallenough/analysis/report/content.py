@@ -16,6 +16,7 @@ from smallenough.analysis.breakeven import Repayment
 from smallenough.analysis.budgets import Budgets
 from smallenough.analysis.by_task import floats
 from smallenough.analysis.categories import CategoryShare, by_category
+from smallenough.analysis.classification import FrequencyShare, by_frequency
 from smallenough.analysis.costs import COSTS
 from smallenough.analysis.courses import ADDITIVE
 from smallenough.analysis.equal_budgets import EqualBudget
@@ -63,6 +64,8 @@ class Content:
     samples: Samples = field(default_factory=dict)
     answers: Answers | None = None
     """None: not asked for."""
+    frequencies: tuple[FrequencyShare, ...] = ()
+    """Arms by how often labels were learned; none where that is not known."""
 
     @property
     def currency(self) -> str:
@@ -77,7 +80,11 @@ class Content:
 
 
 def gather(
-    found: Findings, chosen: Grid | None = None, samples: Samples | None = None, answers: Answers | None = None
+    found: Findings,
+    chosen: Grid | None = None,
+    samples: Samples | None = None,
+    answers: Answers | None = None,
+    learned: Mapping[str, int] | None = None,
 ) -> Content:
     """Works out all that a report tells.
 
@@ -86,6 +93,7 @@ def gather(
         chosen: the tasks, and those whose answers were read; None: without answers.
         samples: of the arms' resources.
         answers: to the tasks that `chosen` shows.
+        learned: how many rows of each label were trained on; None or empty: not known.
     """
     frames = found.frames
     measured = [name for name in COSTS if _measured(found, name)]
@@ -103,12 +111,21 @@ def gather(
         grid=chosen or grid(frames, 0),
         samples=samples or {},
         answers=answers,
+        frequencies=_frequencies(found, learned or {}),
     )
 
 
 def _measured(found: Findings, cost: str) -> bool:
     """Whether a cost is known of an arm as a whole, or of one of its trials."""
     return any(row.costs[cost] is not None for row in found.comparison.rows) or _known(found.frames.trials, cost)
+
+
+def _frequencies(found: Findings, learned: Mapping[str, int]) -> tuple[FrequencyShare, ...]:
+    """None where no label of the tasks was learned: the training was of another task."""
+    asked = {str(one.name) for arm in found.labels for one in arm.classes}
+    if not asked & set(learned):
+        return ()
+    return by_frequency(found.frames.trials, found.frames.labels, learned, found.comparison.confidence)
 
 
 def _known(frame: pd.DataFrame, cost: str) -> bool:

@@ -52,7 +52,7 @@ class Shown:
 
 def figures(content: Content) -> tuple[Shown, ...]:
     """All figures, in the order in which they are shown."""
-    return (*_size(content), *_costs(content), *_resources(content))
+    return (*_size(content), *_costs(content), *_labels(content), *_resources(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,8 @@ def _size(content: Content) -> Iterator[Shown]:
     sizes = [size for size in plots.model_sizes(found).values() if size]
     if len(set(sizes)) < len(sizes):
         said.append("Arms of one size stand side by side at its mark.")
+    if plots.tuned_from(found):
+        said.append("A dotted line leads from a model as it is to the same one fine-tuned.")
     yield _shown("size", "size", "", plots.size_against_success(found), said)
 
 
@@ -105,6 +107,13 @@ def _costs(content: Content) -> Iterator[Shown]:
     costs = [*(one.cost for one in content.fronts), *(one.cost for one in content.budgets)]
     for figure, cost, said in zip(drawn, costs, words(content), strict=True):
         yield _shown(f"{said.section}-{cost}", said.section, said.title, figure, said.words)
+
+
+def _labels(content: Content) -> Iterator[Shown]:
+    for measure, (across, _, _) in plots.F1_AGAINST.items():
+        drawn = plots.f1_against(content.findings, measure)
+        if drawn is not None:
+            yield _shown(f"f1-{measure}", "labels", f"Macro F1 and {across}", drawn, ())
 
 
 def _resources(content: Content) -> Iterator[Shown]:

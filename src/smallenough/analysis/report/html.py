@@ -68,7 +68,7 @@ def render(content: Content, title: str, made: str) -> str:
         figures=shown,
         unmeasured=figures.unmeasured(content),
         repaid=breakeven.sentences(content.repayments, content.currency),
-        labels=labels.tables(content.findings.labels),
+        labels=labels.tables(content.findings.labels, content.frequencies),
         branching=branching.tables(content.branching),
         ablations=branching.ablations(content.branching),
         methods=methods.methods(content),

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallenough.analysis.classification import NO_LABEL, Classified, Estimate
+from smallenough.analysis.classification import NO_LABEL, Classified, Estimate, FrequencyShare
 from smallenough.analysis.report.branching import ArmTable
+from smallenough.analysis.wording import interval_share
 from smallenough.wording import NOTHING, percent
 
 _SHOWN = 5
 """Confusions of an arm that are told."""
 
 
-def tables(found: Sequence[Classified]) -> tuple[ArmTable, ...]:
-    """What there is to tell; empty tables are left out."""
+def tables(found: Sequence[Classified], frequencies: Sequence[FrequencyShare] = ()) -> tuple[ArmTable, ...]:
+    """What there is to tell; empty tables are left out.
+
+    Args:
+        found: the arms.
+        frequencies: the same by how often labels were learned; empty: not known.
+    """
     told = (
         ArmTable(
             "Right and wrong labels",
@@ -27,6 +33,12 @@ def tables(found: Sequence[Classified]) -> tuple[ArmTable, ...]:
             f"Each arm's most frequent confusions, {_SHOWN} at most.",
             ("Arm", "Right label", "Answered", "Times", "Of its tasks"),
             tuple(row for one in found for row in _confusions(one)),
+        ),
+        ArmTable(
+            "Common labels against rare ones",
+            "By how many rows of the training have the label: rare is the median of those that occur, or less.",
+            ("Arm", "In training", "Labels", "Rows of each", "Tasks", "Accuracy [95%]"),
+            tuple(map(_frequency, frequencies)),
         ),
     )
     return tuple(one for one in told if one.rows)
@@ -45,6 +57,11 @@ def _measures(one: Classified) -> tuple[str, ...]:
         share("hierarchical_f1"),
         share("invalid_rate"),
     )
+
+
+def _frequency(one: FrequencyShare) -> tuple[str, ...]:
+    rows = f"{one.fewest:,}" if one.fewest == one.most else f"{one.fewest:,} to {one.most:,}"
+    return one.arm, one.frequency, str(one.classes), rows, str(one.tasks), interval_share(one.accuracy)
 
 
 def _share(found: Estimate | None, *, interval: bool) -> str:

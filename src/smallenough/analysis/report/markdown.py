@@ -31,7 +31,7 @@ def _parts(content: Content) -> Iterator[str]:
     if content.categories:
         yield "## Success by category"
         yield _categories(content)
-    for part in labels.tables(content.findings.labels):
+    for part in labels.tables(content.findings.labels, content.frequencies):
         yield f"## {part.title}"
         yield part.text
         yield _table(part.headers, part.rows)

@@ -23,6 +23,7 @@ def frames(content: Content) -> dict[str, pd.DataFrame]:
         "break_even": breakeven.to_frame(content.repayments),
         "labels": classification.to_frame(content.findings.labels),
         "classes": classification.classes_frame(content.findings.labels),
+        "frequencies": classification.frequencies_frame(content.frequencies),
         "categories": categories.to_frame(content.categories),
         "rescues": branching.rescues_frame(apart.rescues),
         "moves": branching.moves_frame(apart.moves),

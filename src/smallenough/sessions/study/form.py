@@ -25,8 +25,8 @@ class StudyModel(Part):
     """Its parameters as people say it: `8B`."""
     description: str = ""
     load_in_4bit: bool = False
-    """Hold its weights in 4 bits (bitsandbytes, on a CUDA GPU): a large model's while it is measured, a small one's while
-    it is trained; it is measured whole."""
+    """Hold its weights in 4 bits (bitsandbytes, on a CUDA GPU): those of a large model while it is measured, of a small
+    one while it is trained; it is measured whole."""
     strategies: tuple[Name, ...] = ()
     """How it is asked, each with its options: `single:answers=likelihood`; by default as the study says."""
 
