@@ -65,6 +65,9 @@ def test_from_the_file_to_the_results_and_nothing_twice(
         assert min(one["memory"][when]["system_bytes"] for when in ("before", "after")) > 0
     tuned = results["SLM_llama-3B_finetuned"]
     assert (tuned["trained"]["steps"], tuned["trained"]["seconds"] > 0) == (2, True)
+    repaid = tuned["trained"]["repaid_after_requests"]
+    assert {"seconds", "cpu"} <= set(repaid)
+    assert all(one["beside"].startswith("huggingface:") for one in repaid.values())
     assert (Path(tuned["trained"]["adapter"]) / "adapter_model.safetensors").is_file()
     rows = told["comparison"]["rows"]
     assert [row["baseline"] for row in rows] == [True, False, False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from smallenough.analysis.breakeven import Repayment
 from smallenough.analysis.classification import Classified, classify
 from smallenough.analysis.evidence import ArmRow
 from smallenough.analysis.findings import Findings
@@ -25,10 +26,13 @@ def results(measured: Sequence[Measured], found: Findings) -> dict[str, Json]:
     """
     rows = {(row.session, row.arm.removesuffix(f" @ {row.session}")): row for row in found.comparison.rows}
     labels = {one.arm: one for one in classify(found.frames.trials, found.frames.labels)}
-    return {one.key: _result(one, [rows[one.session, name] for name in one.arms], labels) for one in measured}
+    repaid = found.repayments()
+    return {one.key: _result(one, [rows[one.session, name] for name in one.arms], labels, repaid) for one in measured}
 
 
-def _result(one: Measured, rows: Sequence[ArmRow], labels: Mapping[str, Classified]) -> dict[str, Json]:
+def _result(
+    one: Measured, rows: Sequence[ArmRow], labels: Mapping[str, Classified], repaid: Sequence[Repayment]
+) -> dict[str, Json]:
     metrics = {row.arm: {**_metrics(row), **_of_labels(labels.get(row.arm))} for row in rows}
     return {
         "model_type": one.kind,
@@ -40,7 +44,18 @@ def _result(one: Measured, rows: Sequence[ArmRow], labels: Mapping[str, Classifi
         "session": one.session,
         "strategies": metrics,
         "memory": {"before": asdict(one.before), "after": asdict(one.after)},
-        **({"trained": _trained(one)} if one.trained else {}),
+        **(
+            {"trained": {**_trained(one), "repaid_after_requests": _repaid(rows[0].arm, repaid)}} if one.trained else {}
+        ),
+    }
+
+
+def _repaid(arm: str, repaid: Sequence[Repayment]) -> dict[str, Json]:
+    """After how many requests the training is repaid beside the baseline, by cost; None: never, as far as is known."""
+    return {
+        one.at.cost: {"requests": one.at.requests, "low": one.at.low, "high": one.at.high, "beside": one.large}
+        for one in repaid
+        if one.tuned == arm
     }
 
 
