@@ -58,7 +58,13 @@ class Trained:
     @property
     def model(self) -> str:
         """What it is called as a model."""
-        return f"{PROVIDER}:{self.folder}"
+        return f"{PROVIDER}:{self.place}"
+
+    @property
+    def place(self) -> Path:
+        """Its folder, from the current one where it lies in that."""
+        here = Path.cwd()
+        return self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
 
 
 def train(job: Job, store: Store, experiment: str, watch: Watch, say: Say) -> Trained:

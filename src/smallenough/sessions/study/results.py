@@ -97,7 +97,7 @@ def _trained(one: Measured) -> dict[str, Json]:
     assert one.trained is not None
     made = one.trained
     return {
-        "adapter": str(made.folder),
+        "adapter": str(made.place),
         "run_id": made.run_id,
         "steps": made.steps,
         "loss": made.loss,
