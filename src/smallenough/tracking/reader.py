@@ -10,23 +10,17 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import Any
 
 from smallenough import journal
 from smallenough.errors import InputError, JournalError, TrackingError, UnknownName
 from smallenough.tracking import arrow, layout
-from smallenough.tracking import store as stores
-from smallenough.tracking.access import find_runs, mapped
 from smallenough.tracking.runs import TAG, Kind, RunRecord
 from smallenough.tracking.sessions_table import session_runs
 from smallenough.tracking.store import Store
+from smallenough.tracking.stored_runs import Runs, StoredRun, stored_runs
 from smallenough.tracking.tables import WORDS, Rows, Tables, arm_row, tables
 from smallenough.tracking.translate import Translator
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 __all__ = ["Tables", "read", "read_journal"]
 
@@ -49,8 +43,7 @@ def read(store: Store, sessions: Sequence[str] = (), experiment: str | None = No
             _choose([], sessions, experiment)  # says so
         return _from_journals(store, sessions, experiment, f"{store.database} does not exist yet")
     try:
-        with mapped(store.uri):
-            return _from_store(store, sessions, experiment)
+        return _from_store(store, sessions, experiment)
     except TrackingError as error:
         return _from_journals(store, sessions, experiment, str(error))
 
@@ -78,98 +71,74 @@ def _choose(known: list[str], sessions: Sequence[str], experiment: str | None) -
 
 
 def _from_store(store: Store, sessions: Sequence[str], experiment: str | None) -> Tables:
-    client = stores.connect(store)
-    runs = [run for run, _ in session_runs(client, experiment)]
-    known = {run.data.tags[f"{TAG}session"]: run for run in runs}
+    runs = stored_runs(store)
+    known = {run.tags[f"{TAG}session"]: run for run, _ in session_runs(runs, experiment)}
     wanted = _choose(list(known), sessions, experiment)
     rows = Rows()
     for name in wanted:
-        _read_session(client, known[name], rows)
-    experiments = tuple(dict.fromkeys(known[name].info.experiment_id for name in wanted))
+        _read_session(runs, known[name], rows)
+    experiments = tuple(dict.fromkeys(known[name].experiment_id for name in wanted))
     notes = tuple(note for name in wanted for note in _not_begun(known[name], rows))
     return tables(rows, wanted, experiments, notes)
 
 
-def _read_session(client: MlflowClient, session: Run, rows: Rows) -> None:
-    name = session.data.tags[f"{TAG}session"]
-    rows.parameters[name] = session.data.params
-    experiment = [session.info.experiment_id]
-    arms = find_runs(client, experiment, kind="arm", session=name)
-    for arm in sorted(arms, key=lambda run: run.info.start_time):
-        told = arm.data.tags[f"{TAG}arm"]
-        trials = _artifact(client, arm, layout.TRIALS)
+def _read_session(runs: Runs, session: StoredRun, rows: Rows) -> None:
+    name = session.tags[f"{TAG}session"]
+    rows.parameters[name] = session.params
+    experiment = [session.experiment_id]
+    for arm in sorted(runs.find(experiment, kind="arm", session=name), key=lambda run: run.start):
+        told = arm.tags[f"{TAG}arm"]
+        trials = _artifact(runs, arm, layout.TRIALS)
         if trials is None:
-            trials = _rebuild(client, experiment, "trial", layout.TRIAL_TAGS, layout.TRIAL_NUMBERS, name, told)
-        attempts = _artifact(client, arm, layout.ATTEMPTS)
+            trials = _rebuild(runs, experiment, "trial", layout.TRIAL_TAGS, layout.TRIAL_NUMBERS, name, told)
+        attempts = _artifact(runs, arm, layout.ATTEMPTS)
         if attempts is None:
-            attempts = _rebuild(client, experiment, "attempt", layout.ATTEMPT_TAGS, layout.ATTEMPT_NUMBERS, name, told)
+            attempts = _rebuild(runs, experiment, "attempt", layout.ATTEMPT_TAGS, layout.ATTEMPT_NUMBERS, name, told)
         rows.trials.append(trials)
         rows.attempts.append(attempts)
-        row = arm_row(arm.data.tags, arm.data.params, arm.data.metrics, arm.info.status)
-        rows.arms.append({**row, "run_id": arm.info.run_id, **_training(client, row["training_run_id"])})
+        row = arm_row(arm.tags, arm.params, arm.metrics, arm.status)
+        rows.arms.append({**row, "run_id": arm.run_id, **_training(runs, row["training_run_id"])})
 
 
-def _training(client: MlflowClient, run_id: str | None) -> dict[str, float]:
+def _training(runs: Runs, run_id: str | None) -> dict[str, float]:
     """What the training of an arm's adapter took; nothing where it has none, or the store does not hold its run."""
-    from mlflow.exceptions import MlflowException
-
-    if run_id is None:
-        return {}
-    try:
-        metrics = client.get_run(run_id).data.metrics
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {}
+    run = None if run_id is None else runs.get(run_id)
     taken = ("wall_seconds", "cpu_seconds", "energy_joules")
-    return {f"training_{name}": metrics[name] for name in taken if name in metrics}
+    return {f"training_{name}": run.metrics[name] for name in taken if name in run.metrics} if run else {}
 
 
-def _not_begun(session: Run, rows: Rows) -> list[str]:
+def _not_begun(session: StoredRun, rows: Rows) -> list[str]:
     """Says how many of a session's arms there is nothing of."""
-    name, planned = session.data.tags[f"{TAG}session"], int(session.data.params["arms"])
+    name, planned = session.tags[f"{TAG}session"], int(session.params["arms"])
     begun = sum(row["session"] == name for row in rows.arms)
-    word = WORDS[session.info.status]
+    word = WORDS[session.status]
     return [] if begun == planned else [f"session {name} is {word}: {planned - begun} of its arms have not begun"]
 
 
-def _artifact(client: MlflowClient, arm: Run, name: str) -> Any | None:
+def _artifact(runs: Runs, arm: StoredRun, name: str) -> Any | None:
     """An Arrow table of an arm that is complete; None: it is not, or the table is missing."""
     import pyarrow.parquet as pq
-    from mlflow.exceptions import MlflowException
 
-    if arm.info.status != "FINISHED":
+    if arm.status != "FINISHED":
         return None
     with tempfile.TemporaryDirectory() as folder:
+        path = runs.artifact(arm, name, Path(folder))
         try:
-            path = Path(unquote(arm.info.artifact_uri.removeprefix("file://")), name)
-            if not (path.is_absolute() and path.exists()):  # it does not lie on this machine
-                path = Path(client.download_artifacts(arm.info.run_id, name, folder))
-            return pq.ParquetFile(path).read()
-        except (MlflowException, OSError, ValueError):  # what Arrow finds damaged is a ValueError
+            return None if path is None else pq.ParquetFile(path).read()
+        except (OSError, ValueError):  # what Arrow finds damaged is a ValueError
             return None
 
 
 def _rebuild(
-    client: MlflowClient,
-    experiments: list[str],
-    kind: Kind,
-    tags: Sequence[str],
-    numbers: Sequence[str],
-    session: str,
-    arm: str,
+    runs: Runs, experiments: list[str], kind: Kind, tags: Sequence[str], numbers: Sequence[str], session: str, arm: str
 ) -> Any:
     """An Arrow table from the runs of an arm that are complete, the oldest first."""
-    runs = [
-        run
-        for run in find_runs(client, experiments, kind=kind, session=session, arm=arm)
-        if run.info.status != "RUNNING"
-    ]
+    found = [run for run in runs.find(experiments, kind=kind, session=session, arm=arm) if run.status != "RUNNING"]
     rows = []
-    for run in sorted(runs, key=lambda run: (run.info.end_time, run.data.tags[f"{TAG}record"])):
-        texts = {name: run.data.tags.get(f"{TAG}{name}") for name in (*tags, "note", "error")}
-        values = {name: json.loads(run.data.params[name]) for name in numbers if name in run.data.params}
-        rows.append({**texts, **values, **run.data.metrics})
+    for run in sorted(found, key=lambda run: (run.end, run.tags[f"{TAG}record"])):
+        texts = {name: run.tags.get(f"{TAG}{name}") for name in (*tags, "note", "error")}
+        values = {name: json.loads(run.params[name]) for name in numbers if name in run.params}
+        rows.append({**texts, **values, **run.metrics})
     return arrow.table(rows)
 
 

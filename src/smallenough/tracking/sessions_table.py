@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from smallenough import journal
 from smallenough.errors import TrackingError, UnknownName
-from smallenough.tracking import store as stores
-from smallenough.tracking.access import every, find_runs, mapped
 from smallenough.tracking.columns import SESSIONS, typed
 from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store
+from smallenough.tracking.stored_runs import Runs, StoredRun, stored_runs
 from smallenough.tracking.tables import WORDS
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 
 def read_sessions(store: Store, experiment: str | None = None) -> pd.DataFrame:
@@ -34,8 +29,7 @@ def read_sessions(store: Store, experiment: str | None = None) -> pd.DataFrame:
     if store.database is not None and not store.database.exists():  # to read makes no store
         return _frame(_from_journals(store, experiment))
     try:
-        with mapped(store.uri):
-            return _frame(_from_store(stores.connect(store), experiment))
+        return _frame(_from_store(stored_runs(store), experiment))
     except TrackingError:
         found = _from_journals(store, experiment)
         if not found:
@@ -43,34 +37,34 @@ def read_sessions(store: Store, experiment: str | None = None) -> pd.DataFrame:
         return _frame(found)
 
 
-def session_runs(client: MlflowClient, experiment: str | None) -> list[tuple[Run, str]]:
+def session_runs(runs: Runs, experiment: str | None) -> list[tuple[StoredRun, str]]:
     """The runs of sessions, the newest first, each with the name of its experiment.
 
     Raises:
         UnknownName: no such experiment; names the nearest.
+        TrackingError: the store can't be read.
     """
-    found = list(every(lambda token: client.search_experiments(page_token=token)))
-    names = {one.experiment_id: one.name for one in found}
+    names = runs.experiments()
     if experiment is not None and experiment not in names.values():
         raise UnknownName("experiment", experiment, list(names.values()))
     wanted = [number for number, name in names.items() if experiment in (None, name)]
-    return [(run, names[run.info.experiment_id]) for run in find_runs(client, wanted, kind="session")]
+    return [(run, names[run.experiment_id]) for run in runs.find(wanted, kind="session")]
 
 
-def _from_store(client: MlflowClient, experiment: str | None) -> list[dict[str, Any]]:
+def _from_store(runs: Runs, experiment: str | None) -> list[dict[str, Any]]:
     return [
         {
-            "session": run.data.tags[f"{TAG}session"],
+            "session": run.tags[f"{TAG}session"],
             "experiment": where,
-            "status": WORDS[run.info.status],
-            "started": run.info.start_time,
-            "ended": run.info.end_time,
-            "suite": run.data.tags[f"{TAG}suite"],
-            "scored_from": run.data.tags.get(f"{TAG}scored_from"),
-            "arms": int(run.data.params["arms"]),
-            **{name: run.data.metrics.get(name) for name in ("trials", "infrastructure_failures")},
+            "status": WORDS[run.status],
+            "started": run.start,
+            "ended": run.end,
+            "suite": run.tags[f"{TAG}suite"],
+            "scored_from": run.tags.get(f"{TAG}scored_from"),
+            "arms": int(run.params["arms"]),
+            **{name: run.metrics.get(name) for name in ("trials", "infrastructure_failures")},
         }
-        for run, where in session_runs(client, experiment)
+        for run, where in session_runs(runs, experiment)
     ]
 
 

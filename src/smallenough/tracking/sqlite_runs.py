@@ -39,7 +39,7 @@ def unknown(database: Path) -> list[str]:
     Raises:
         sqlite3.Error: the database can't be read.
     """
-    with closing(_open(database)) as connection:
+    with closing(opened(database)) as connection:
         found = {name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")} for name in _COLUMNS}
     return sorted(name for name, columns in _COLUMNS.items() if found[name] != set(columns))
 
@@ -56,7 +56,7 @@ def lay(database: Path, rows: Rows, again: Iterable[str]) -> None:
         sqlite3.Error: the database can't be written, and nothing was.
     """
     ids = [(run_id,) for run_id in again]
-    with closing(_open(database)) as connection, connection:  # the inner one commits, or rolls back
+    with closing(opened(database)) as connection, connection:  # the inner one commits, or rolls back
         connection.execute("BEGIN IMMEDIATE")
         for name in reversed(_COLUMNS):
             connection.executemany(f"DELETE FROM {name} WHERE run_uuid = ?", ids)
@@ -94,7 +94,12 @@ def rows_of(runs: Sequence[RunRecord], ids: Mapping[str, str], experiment: str, 
     return rows
 
 
-def _open(database: Path) -> sqlite3.Connection:
+def opened(database: Path) -> sqlite3.Connection:
+    """A connection to a database that is there.
+
+    Raises:
+        sqlite3.Error: it can't be opened.
+    """
     return sqlite3.connect(
         f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
     )
