@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,9 @@ from smallenough.errors import TrackingError
 from smallenough.sessions import experiment
 from smallenough.tracking import layout, reader, writer
 from smallenough.tracking.access import every, find_runs
+from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
+from smallenough.tracking.stored_runs import MlflowRuns, SqliteRuns, stored_runs
 from tests import replayed
 from tests.servers.own_mlflow import BreakingWay, OwnMlflow
 
@@ -131,3 +135,44 @@ def test_a_journal_that_was_cut_off_is_one_of_an_interrupted_session(tracked: St
     assert set(reader.read(store).arms["status"]) <= {"completed", "interrupted"}
     with journals.held(copy):
         assert "running" in set(reader.read(store).arms["status"])
+
+
+def test_straight_from_the_database_comes_what_mlflow_tells(tracked: Store) -> None:
+    client, straight, through = connect(tracked), SqliteRuns(tracked), MlflowRuns(tracked)
+    experiments = straight.experiments()
+    assert experiments == through.experiments()
+    strange = client.create_run(next(iter(experiments)), tags={f"{TAG}kind": "odd 'kind'"}, run_name="ä")
+    client.log_metric(strange.info.run_id, "lost", float("nan"))
+    client.log_metric(strange.info.run_id, "later", 1.0, step=1)
+    client.log_metric(strange.info.run_id, "later", 2.0, step=2)
+    client.log_param(strange.info.run_id, "long", "x" * 5000)
+    gone = client.create_run(next(iter(experiments)), tags={f"{TAG}kind": "arm"})
+    client.delete_run(gone.info.run_id)
+    for kind in ("session", "arm", "trial", "attempt", "odd 'kind'"):
+        ours, theirs = (runs.find(list(experiments), kind=kind) for runs in (straight, through))
+        assert ours
+        assert repr(ours) == repr(theirs)  # in which NaN is NaN
+    assert repr(straight.get(strange.info.run_id)) == repr(through.get(strange.info.run_id))
+    assert straight.get(32 * "0") is through.get(32 * "0") is None
+    assert straight.find([], kind="arm") == []
+
+
+def test_a_database_of_another_form_is_read_through_mlflow(tracked: Store) -> None:
+    assert isinstance(stored_runs(tracked), SqliteRuns)
+    with closing(sqlite3.connect(str(tracked.database))) as connection, connection:
+        connection.execute("ALTER TABLE tags ADD COLUMN more TEXT")
+    try:
+        assert isinstance(stored_runs(tracked), MlflowRuns)
+        assert len(reader.read(tracked).trials) > 0
+    finally:
+        with closing(sqlite3.connect(str(tracked.database))) as connection, connection:
+            connection.execute("ALTER TABLE tags DROP COLUMN more")
+    assert isinstance(stored_runs(tracked), SqliteRuns)
+
+
+def test_a_damaged_database_is_told_and_the_journals_are_read(tracked: Store, tmp_path: Path) -> None:
+    shutil.copytree(tracked.journals, tmp_path / "journal")
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 100)
+    found = reader.read(Store.local(tmp_path))
+    assert len(found.trials) == len(reader.read(tracked).trials)
+    assert "file is not a database" in found.notes[0]
