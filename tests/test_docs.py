@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from smallenough.cli.main import cli
 from smallenough.cli.reference import reference
 from smallenough.tracking import columns
+from smallenough.wording import duration, percent
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[!.]*/README.md")})
@@ -30,6 +32,21 @@ def test_the_page_of_the_data_frames_is_what_the_columns_say() -> None:
 def test_the_command_reference_is_what_help_says() -> None:
     said = (ROOT / "docs" / "commands.md").read_text("utf-8")
     assert said == reference(), "make it anew: python -m smallenough.cli.reference > docs/commands.md"
+
+
+def test_the_page_of_findings_says_what_the_results_file_holds() -> None:
+    results = json.loads((ROOT / "experiments" / "studies" / "icd10_chapters.json").read_text("utf-8"))
+    wanted = []
+    for one in results.values():
+        for arm, found in one["strategies"].items():
+            how = ["likelihood" if "likelihood" in arm else "writes", *(["5 shots"] if "shots=5" in arm else [])]
+            ends = [tuple(found[f"{name}{end}"] for end in ("", "_low", "_high")) for name in ("accuracy", "macro_f1")]
+            told = [f"{percent(value)}% [{percent(low)}–{percent(high)}]" for value, low, high in ends]
+            name = f"{one['model']}{', fine-tuned' if one['training'] == 'lora_finetuned' else ''}"
+            rest = (f"{percent(found['invalid_rate'])}%", duration(found["cpu_seconds_per_task"]))
+            wanted.append(f"| {' | '.join((name, ', '.join(how), *told, *rest))} |")
+    page = (ROOT / "docs" / "icd10-chapters.md").read_text("utf-8").splitlines()
+    assert [line for line in page if line.startswith(("| gemma3", "| smollm2"))] == wanted
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -55,6 +55,15 @@ NOT_RUN = {
     "smallenough study experiments/studies/icd10_chapters.yaml --max-eval-samples 50": (
         "takes PyTorch, and what was built; tests/sessions/study runs one"
     ),
+    "smallenough models --pull huggingface:smollm2:135m --pull huggingface:gemma3:270m-base": (
+        "takes PyTorch and minutes; tests/models/test_packages.py and test_weights.py pull"
+    ),
+    "smallenough tasks build icd10 --level chapter --train 3000 --validation 200 --test 315 --balance": (
+        "takes half a minute; tests/cli/test_build.py builds"
+    ),
+    "smallenough study experiments/studies/icd10_chapters.yaml": (
+        "takes an hour, and PyTorch; its results are shown, and tests/sessions/study runs one"
+    ),
     "pip install 'smallenough[icd10]'": "makes the environment in which this is run",
     "smallenough tasks build icd10 --level chapter --train 3000 --validation 200 --test 315": (
         "takes ten seconds; tests/cli/test_build.py builds"
