@@ -2,8 +2,9 @@
 
 Precision, recall and F1 are those of scikit-learn with the classes that are expected somewhere and `zero_division=0`;
 an answer that is no label is an error of its class and no prediction. Macro means are over classes, micro ones over
-answers. Hierarchical scores are sums over answers (see `hierarchy`). Intervals are BCa bootstraps over tasks; the macro
-mean of a resample is over the classes that it holds.
+answers. Hierarchical scores are sums over answers (see `hierarchy`). Shares of answers (accuracy, invalid answers) have
+Wilson's interval, as the solved rate has; the others BCa bootstraps over tasks, where the macro mean of a resample is
+over the classes that it holds.
 """
 
 from __future__ import annotations
@@ -219,6 +220,10 @@ def _classified(arm: str, own: pd.DataFrame, classes: tuple[str, ...], confidenc
         name: one if hierarchical or not name.startswith("hierarchical") else None
         for name, one in _estimates(counts, confidence, resamples).items()
     }
+    shares = {"accuracy": answer == expected, "invalid_rate": own["answer"].isna().to_numpy(dtype=bool)}
+    for name, share in shares.items():
+        if found := clustered_proportion(share, tasks, confidence):
+            measures[name] = Estimate(found.rate, found.interval)
     return Classified(
         arm, len(counts.right), len(own), measures, _class_results(counts, classes), _confusion(own, classes)
     )
