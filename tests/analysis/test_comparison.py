@@ -273,7 +273,9 @@ class TestBaseline:
         assert comparison.baseline == "small @ s1"
         assert said(comparison, "Several arms are marked as baseline ('small @ s1', 'small @ s2')")
         assert said(comparison, "Several sessions have an arm called 'small'")
-        assert compare(trials_frame(rows), arms, baseline="small @ s2").baseline == "small @ s2"
+        other = compare(trials_frame(rows), arms, baseline="small @ s2")
+        assert other.baseline == "small @ s2"
+        assert not said(other, "Several arms are marked as baseline")
         with pytest.raises(InputError, match=r"several sessions have an arm 'small'.*: small @ s1, small @ s2"):
             compare(trials_frame(rows), arms, baseline=SMALL)
 

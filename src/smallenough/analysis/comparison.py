@@ -89,7 +89,7 @@ def compare_frames(
     base = choose_baseline(frames, baseline)
     beside = against(frames, base, confidence=confidence, resamples=resamples, seed=seed)
     rows = tuple(_row(frames, label, beside.get(label), prices, confidence) for label in frames.labels)
-    return Comparison(rows, base, notes(frames, rows, base, prices), confidence, prices)
+    return Comparison(rows, base, notes(frames, rows, base, prices, named=baseline is not None), confidence, prices)
 
 
 def _row(frames: Frames, label: str, beside: Against | None, prices: Prices | None, confidence: float) -> ArmRow:

@@ -18,10 +18,20 @@ _IDLE_SHARE = 0.1
 """Share of an arm's CPU seconds from which the server's idle use is worth a word."""
 
 
-def notes(frames: Frames, rows: Sequence[ArmRow], baseline: str, prices: Prices | None) -> tuple[str, ...]:
-    """Every note on a comparison, the weightiest first."""
+def notes(
+    frames: Frames, rows: Sequence[ArmRow], baseline: str, prices: Prices | None, *, named: bool = False
+) -> tuple[str, ...]:
+    """Every note on a comparison, the weightiest first.
+
+    Args:
+        frames: what is compared.
+        rows: what came out.
+        baseline: the arm that the others are compared with.
+        prices: what is charged; None: nothing.
+        named: whether the baseline was asked for by its name.
+    """
     found: list[str] = []
-    found += _on_arms(frames, rows, baseline)
+    found += _on_arms(frames, rows, baseline, named=named)
     found += _on_sessions(frames)
     found += _on_pairs(rows, baseline)
     found += _on_outcomes(rows)
@@ -33,11 +43,11 @@ def notes(frames: Frames, rows: Sequence[ArmRow], baseline: str, prices: Prices 
     return tuple(found)
 
 
-def _on_arms(frames: Frames, rows: Sequence[ArmRow], baseline: str) -> Iterator[str]:
+def _on_arms(frames: Frames, rows: Sequence[ArmRow], baseline: str, *, named: bool) -> Iterator[str]:
     if len(rows) == 1:
         yield f"There is only one arm, {rows[0].arm!r}: nothing to compare it with."
     flagged = flagged_baselines(frames)
-    if len(flagged) > 1:
+    if len(flagged) > 1 and not named:
         yield f"Several arms are marked as baseline ({listed(flagged)}); compared with {baseline!r}."
     if frames.ambiguous:
         yield (

@@ -73,13 +73,14 @@ def command(
 
 def _conclude(planned: Study, measured: Sequence[Measured], place: Path, *, as_json: bool) -> None:
     """Compares what was measured, and writes the results."""
+    from smallenough.analysis.findings import Terms
     from smallenough.cli.compare import show_comparison
     from smallenough.errors import InputError
     from smallenough.sessions.compare import compare_sessions
     from smallenough.sessions.study.results import results
 
     sessions = [one.session for one in measured]
-    found = compare_sessions(planned.store, sessions)
+    found = compare_sessions(planned.store, sessions, terms=Terms(baseline=measured[0].arms[0]))
     told = results(measured, found)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
