@@ -152,6 +152,12 @@ class TestTrackedTrainings:
             "seconds": 600.0,
             "money": pytest.approx(0.6),
         }
+        arm = {"training_wall_seconds": 1.0, "training_cpu_seconds": 2.0, "training_energy_joules": 3.0}
+        assert training_costs(arm, None) == {"seconds": 1.0, "cpu": 2.0, "energy": 3.0}
+
+    def test_seconds_that_include_waiting_for_others_are_not_set_beside_a_training(self) -> None:
+        found = self.found(training_wall_seconds=600.0, training_cpu_seconds=900.0, concurrency=8.0)
+        assert [one.at.cost for one in found.repayments()] == ["cpu"]
 
     def test_nothing_is_said_where_no_arm_or_the_baseline_was_trained(self) -> None:
         assert self.found().repayments() == ()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from smallenough.analysis.comparison import compare_frames
 from smallenough.analysis.criterion import Criterion
@@ -123,11 +124,12 @@ class TestKinds:
     def test_free_tasks_have_no_verdict(self) -> None:
         assert verdict({LARGE: ["unscored"] * 4, SMALL: ["unscored"] * 4}).kind == "not comparable"
 
-    @pytest.mark.parametrize("same", ["solved", "unsolved"])
-    def test_all_or_nothing_solved_by_both(self, same: str) -> None:
+    @pytest.mark.parametrize(("same", "kind"), [("solved", "found"), ("unsolved", "nothing solved")])
+    def test_all_or_nothing_solved_by_both(self, same: str, kind: str) -> None:
         """Pairs that all agree are evidence: 200 of them that the difference is not five points."""
         found = verdict({LARGE: [same] * 200, SMALL: [same] * 200}, totals=memory(large=8 * GB, small=4 * GB))
-        assert found.kind == "found"
+        assert found.kind == kind
+        assert found.candidate(SMALL).standing == "not worse"
 
 
 class TestMargin:
@@ -171,7 +173,7 @@ class TestWhatWasNotMeasured:
         assert found.candidate(SMALL).cheaper is False
 
     def test_a_baseline_that_solves_nothing_is_no_yardstick(self) -> None:
-        arms = {LARGE: outcomes(0, 40), SMALL: outcomes(0, 40)}
+        arms = {LARGE: outcomes(0, 40), SMALL: outcomes(1, 40)}
         said = sentences(verdict(arms, totals=memory(large=8 * GB, small=4 * GB)))
         assert any("'large' itself solves 0%: hardly a yardstick" in one for one in said)
 
@@ -257,3 +259,49 @@ class TestProperties:
             assert chosen.cheaper is not False
             earlier = found.candidates[: found.candidates.index(chosen)]
             assert all(one.standing != "not worse" for one in earlier)
+
+
+class TestWorse:
+    @pytest.mark.parametrize(("tasks", "lost", "margin"), [(5, 1, 0.05), (40, 5, 0.05), (26, 9, 0.2)])
+    def test_is_not_said_where_the_interval_holds_the_margin(self, tasks: int, lost: int, margin: float) -> None:
+        found = verdict({LARGE: ["solved"] * tasks, TINY: ["solved"] * (tasks - lost) + ["unsolved"] * lost}, margin)
+        one = found.candidate(TINY)
+        assert one.difference
+        assert one.difference.interval
+        assert one.difference.interval.high > -margin
+        assert one.standing == "undecided"
+
+    @pytest.mark.parametrize(("tasks", "margin"), [(26, 0.2), (40, 0.05), (100, 0.1)])
+    def test_is_said_of_an_arm_that_loses_just_the_margin_in_at_most_one_of_forty_studies(
+        self, tasks: int, margin: float
+    ) -> None:
+        arm = [np.repeat([0.0, 1.0], [lost, tasks - lost]) for lost in range(tasks + 1)]
+        tests = [noninferiority(one, np.ones(tasks), margin=margin) for one in arm]
+        said = [test is not None and test.p_worse <= 0.025 for test in tests]
+        assert float(np.sum(binom.pmf(np.arange(tasks + 1), tasks, margin) * said)) <= 0.025
+
+    def test_is_corrected_over_the_arms(self) -> None:
+        worse = {LARGE: ["solved"] * 60, TINY: ["solved"] * 45 + ["unsolved"] * 15}
+        many = worse | {f"more{number}": ["solved"] * 60 for number in range(40)}
+        assert verdict(worse, 0.1).candidate(TINY).standing == "worse"
+        assert verdict(many, 0.1).candidate(TINY).standing == "undecided"
+
+
+def test_where_nothing_is_solved_there_is_no_verdict() -> None:
+    found = verdict({LARGE: ["unsolved"] * 30, TINY: ["unsolved"] * 30}, 0.1)
+    assert (found.kind, found.arm) == ("nothing solved", None)
+    assert sentences(found)[0] == "No verdict: no arm solves any of the tasks that it has in common with another."
+
+
+def test_the_next_cheapest_is_one_that_costs_more() -> None:
+    arms = {LARGE: outcomes(90, 100), TINY: outcomes(10, 100), SMALL: outcomes(90, 100)}
+    found = verdict(arms, 0.1, totals=memory(large=4 * GB, tiny=1 * GB, small=8 * GB))
+    assert found.kind == "none cheaper"
+    said = " ".join(sentences(found))
+    assert "4.0 GB of peak memory against 8.0 GB of 'small', the next cheapest" in said
+
+
+def test_what_costs_about_the_same_is_not_called_cheaper() -> None:
+    arms = {LARGE: outcomes(90, 100), SMALL: outcomes(90, 100)}
+    found = verdict(arms, 0.1, "memory", totals=memory(large=2.0 * GB, small=1.99 * GB))
+    assert sentences(found)[0] == "'small' is good enough, and about as cheap as 'large'."

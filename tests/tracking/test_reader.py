@@ -14,8 +14,9 @@ import pytest
 from smallenough import journal as journals
 from smallenough.errors import TrackingError
 from smallenough.sessions import experiment
-from smallenough.tracking import layout, reader, writer
+from smallenough.tracking import arrow, layout, reader, writer
 from smallenough.tracking.access import every, find_runs
+from smallenough.tracking.columns import TRIALS
 from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
 from smallenough.tracking.stored_runs import MlflowRuns, SqliteRuns, stored_runs
@@ -124,6 +125,10 @@ def test_an_arm_tells_what_the_training_of_its_adapter_took(tracked: Store) -> N
     assert found["training_cpu_seconds"].isna().all()
     assert found.loc[other.info.run_id, "training_run_id"] == 32 * "0"
     assert found["training_wall_seconds"].notna().sum() == 1
+    client.set_tag(training.info.run_id, f"{TAG}unmeasured_parts", "1")  # so that not all that it took is known
+    again = reader.read(tracked).arms.set_index("run_id")
+    assert again.loc[arm.info.run_id, "training_run_id"] == training.info.run_id
+    assert again["training_wall_seconds"].isna().all()
 
 
 def test_a_journal_that_was_cut_off_is_one_of_an_interrupted_session(tracked: Store, tmp_path: Path) -> None:
@@ -176,3 +181,11 @@ def test_a_damaged_database_is_told_and_the_journals_are_read(tracked: Store, tm
     found = reader.read(Store.local(tmp_path))
     assert len(found.trials) == len(reader.read(tracked).trials)
     assert "file is not a database" in found.notes[0]
+
+
+def test_what_is_no_number_is_not_measured() -> None:
+    rows = [arrow.table([{"session": "s", "latency_seconds": float("nan")}]), arrow.table([{"session": "t"}])]
+    found = arrow.frame(rows, TRIALS)
+    assert found["latency_seconds"].isna().all()
+    assert str(found["latency_seconds"].dtype) == "Float64"
+    assert list(found["session"]) == ["s", "t"]

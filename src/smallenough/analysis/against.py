@@ -1,6 +1,6 @@
 """Every arm beside the baseline: what it solves and what it takes, paired by suite, task and repeat.
 
-The difference of what is solved has a score interval, which turns where the verdict's test does; the BCa bootstrap,
+The difference of what is solved has the score interval that belongs to the verdict's test; the BCa bootstrap,
 which the costs have, covers too little where few tasks are solved. All costs' intervals come from the same resamples of
 the tasks, so that arms and measures can be read side by side. Tests of several arms are corrected by Holm's method, for
 each measure on its own.

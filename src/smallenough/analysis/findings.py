@@ -9,6 +9,8 @@ from functools import cached_property
 
 from smallenough.analysis import table
 from smallenough.analysis.breakeven import BreakEven, Repayment, break_even, training_costs
+from smallenough.analysis.breakeven import sentences as repaid
+from smallenough.analysis.breakeven import to_frame as repayments_frame
 from smallenough.analysis.budgets import Budgets, budget_curves
 from smallenough.analysis.by_task import difference, scored
 from smallenough.analysis.classification import Classified, classify, to_frame
@@ -126,7 +128,8 @@ class Findings:
     def repayments(self) -> tuple[Repayment, ...]:
         """When what the training of each tuned arm took is repaid beside the baseline, in every cost that is known.
 
-        None where the baseline is a tuned one itself.
+        None where the baseline is a tuned one itself. Seconds of inference are left out where several requests were in
+        flight: they include waiting for others, which those of a training do not.
         """
         trained = {
             label: training_costs(row, self.comparison.prices)
@@ -135,14 +138,24 @@ class Findings:
         base = self.comparison.baseline
         if trained[base]:
             return ()
-        found = ((str(arm), self.break_even(cost, None, base, str(arm))) for arm in trained for cost in trained[arm])
+        found = [
+            (str(arm), self.break_even(cost, None, base, str(arm)))
+            for arm in trained
+            for cost in trained[arm]
+            if cost != "seconds" or self._alone(base, str(arm))
+        ]
         return tuple(Repayment(arm, base, at) for arm, at in found if at)
+
+    def _alone(self, *arms: str) -> bool:
+        """Whether each of these arms had one request in flight at a time."""
+        return bool((self.frames.arms.loc[list(arms), "concurrency"] == 1).all())
 
     def to_json(self) -> str:
         """Comparison and verdict as indented JSON, null for 'not measured'."""
         told = {
             **json.loads(self.comparison.to_json()),
             **({"labels": json.loads(to_frame(self.labels).to_json(orient="records"))} if self.labels else {}),
+            "break_even": json.loads(repayments_frame(self.repayments()).to_json(orient="records")),
             "notes": self.notes,
             "verdict": {**asdict(self.verdict), "words": sentences(self.verdict)},
         }
@@ -151,7 +164,9 @@ class Findings:
     def to_markdown(self, *, detailed: bool = False) -> str:
         """The verdict in words, the table, and what a reader should know."""
         shown = table.markdown(self.comparison, detailed=detailed, costs=self.verdict.criterion.costs)
-        return "\n".join([" ".join(sentences(self.verdict)), "", shown, *(f"- {note}" for note in self.tables.notes)])
+        after = repaid(self.repayments(), self.verdict.currency)
+        said = [*(f"- {line}" for line in after), *(f"- {note}" for note in self.tables.notes)]
+        return "\n".join([" ".join(sentences(self.verdict)), "", shown, *said])
 
     def __repr__(self) -> str:
         """The verdict in a sentence; a terminal would not want the tables."""

@@ -140,6 +140,9 @@ def common_tasks(frames: Frames) -> Frames:
     key = _KEY[1:]
     tried = frames.trials.groupby(key, observed=True)["label"].nunique()
     shared = tried.index[tried == len(frames.labels)]
+    idle = [label for label in frames.labels if label not in set(frames.trials["label"])]
+    if idle:
+        raise InputError(f"{', '.join(map(repr, idle))}: no trials yet, so that no task was tried by every arm")
     if not len(shared):
         raise InputError("no task was tried by every arm; compare arms of one suite, or name fewer sessions")
     kept = [
@@ -153,11 +156,14 @@ def _shares(frames: Frames, kept: pd.DataFrame) -> pd.DataFrame:
     """The arms with the totals of the trials that are kept: each total by the share that their trials took of it."""
     arms = frames.arms.copy()
     for total, share in _SHARED_BY.items():
-        all_trials, some = (frame.groupby("label", observed=True)[share].sum() for frame in (frames.trials, kept))
+        whole, some = (
+            frame.groupby("label", observed=True)[share].agg(lambda own: own.sum(min_count=1))
+            for frame in (frames.trials, kept)
+        )
+        untouched = kept["label"].value_counts().reindex(whole.index) == frames.trials["label"].value_counts()
         with np.errstate(divide="ignore", invalid="ignore"):
-            arms[total] = (
-                arms[total] * np.where(some == all_trials, 1.0, some / all_trials)[some.index.get_indexer(arms.index)]
-            )
+            factor = np.where(untouched | (some == whole), 1.0, some / whole)
+        arms[total] = arms[total] * factor[some.index.get_indexer(arms.index)]
     return arms
 
 

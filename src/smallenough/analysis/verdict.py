@@ -34,7 +34,9 @@ POWER = 0.8
 """With which 'N more tasks would settle it' is reckoned."""
 
 Standing: TypeAlias = Literal["not worse", "worse", "undecided", "not compared"]
-Kind: TypeAlias = Literal["found", "none cheaper", "not enough data", "none", "no cost", "not comparable"]
+Kind: TypeAlias = Literal[
+    "found", "none cheaper", "not enough data", "none", "no cost", "not comparable", "nothing solved"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     tests = {row.arm: _test(frames, row.arm, base, margin, 1 - alpha) for row in rows}
     corrected = holm([test.p_value if test else None for test in tests.values()])
-    inferior = holm([1 - test.p_value if test else None for test in tests.values()])
+    inferior = holm([test.p_worse if test else None for test in tests.values()])
     number = sum(test is not None for test in tests.values())
     found = []
     for row, p, p_worse in zip(rows, corrected, inferior, strict=True):
@@ -187,6 +189,9 @@ def _decide(candidates: Sequence[Candidate], *, ordered: bool) -> tuple[Kind, st
     """The kind of the verdict, and its arm: the cheapest that is not worse, unless the baseline is cheaper still."""
     if all(one.standing == "not compared" for one in candidates):
         return "not comparable", None
+    solved = [one.difference for one in candidates if one.difference]
+    if all(one.arm_mean == one.baseline_mean == 0 for one in solved):
+        return "nothing solved", None
     if not ordered:
         return "no cost", None
     good = next((one for one in candidates if one.standing == "not worse" and one.cheaper is not False), None)

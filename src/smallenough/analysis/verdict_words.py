@@ -18,6 +18,8 @@ def headline(verdict: Verdict) -> str:
         found = verdict.candidate(verdict.arm)
         if found.cheaper is None:
             return f"{verdict.arm!r} is good enough; whether it is cheaper than {base} is not known."
+        if _as_cheap(found, verdict):
+            return f"{verdict.arm!r} is good enough, and about as cheap as {base}."
         return f"{verdict.arm!r} is good enough, and cheaper than {base}."
     if verdict.kind == "not enough data":
         hopeful = min((one for one in _hopeful(verdict) if one.more_tasks), key=lambda one: one.more_tasks or 0)
@@ -25,6 +27,8 @@ def headline(verdict: Verdict) -> str:
         return f"Not enough data: {more} would settle whether {hopeful.arm!r} is good enough."
     if verdict.kind == "none cheaper":
         return f"{base} is the cheapest that is good enough: no cheaper arm is."
+    if verdict.kind == "nothing solved":
+        return "No verdict: no arm solves any of the tasks that it has in common with another."
     if verdict.kind == "no cost":
         return f"No verdict: {verdict.criterion.told} was measured for no arm, so that none is known to be cheaper."
     if not verdict.candidates:
@@ -47,10 +51,11 @@ def _about(verdict: Verdict) -> Iterator[str]:
         if taken := _taken(found.costs, verdict.baseline_costs, verdict):
             yield f"A task takes it {taken}."
     if verdict.kind == "none cheaper":
-        nearest = verdict.candidates[0]
-        if taken := _taken(verdict.baseline_costs, nearest.costs, verdict):
+        nearest = next((one for one in verdict.candidates if one.cheaper is False), None)
+        if nearest and (taken := _taken(verdict.baseline_costs, nearest.costs, verdict)):
             yield f"A task takes it {taken} of {nearest.arm!r}, the next cheapest."
-    if (rate := _baseline_rate(verdict)) is not None and rate <= verdict.margin:
+    rate = _baseline_rate(verdict)
+    if rate is not None and rate <= verdict.margin and verdict.kind != "nothing solved":
         yield (
             f"{verdict.baseline!r} itself solves {100 * rate:.0f}%: hardly a yardstick, since what solves nothing"
             " is not worse by more than the margin either."
@@ -60,7 +65,7 @@ def _about(verdict: Verdict) -> Iterator[str]:
         yield f"Good enough: {listed(good) or 'none is shown to be'}."
         if "money" in verdict.unmeasured:
             yield "Money takes prices: give --price-per-hour or --price-per-kwh of this machine, or --price of a model."
-    else:
+    elif verdict.kind != "nothing solved":
         yield from _others(verdict)
     yield from _terms(verdict)
 
@@ -145,10 +150,17 @@ def _taken(costs: Costs, base: Costs, verdict: Verdict) -> str:
         amount = COSTS[name].told(own, verdict.currency)
         beside = "" if other is None else f" against {COSTS[name].told(other, verdict.currency)}"
         same = other is not None and equal(own, other)
-        told.append(f"{amount} of {COSTS[name].arm_title}{beside}{' (about equal)' if same else ''}")
+        what = "" if name == "money" and verdict.currency else f" of {COSTS[name].arm_title}"
+        told.append(f"{amount}{what}{beside}{' (about equal)' if same else ''}")
         if not same and not verdict.criterion.weights:
             break
     return " and ".join(told)
+
+
+def _as_cheap(one: Candidate, verdict: Verdict) -> bool:
+    """Whether an arm and the baseline take about the same of everything that is known of both."""
+    both = [(one.costs.get(name), verdict.baseline_costs.get(name)) for name in verdict.criterion.costs]
+    return all(equal(own, other) for own, other in both if own is not None and other is not None)
 
 
 def _size(verdict: Verdict) -> str:

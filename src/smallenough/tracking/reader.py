@@ -101,8 +101,13 @@ def _read_session(runs: Runs, session: StoredRun, rows: Rows) -> None:
 
 
 def _training(runs: Runs, run_id: str | None) -> dict[str, float]:
-    """What the training of an arm's adapter took; nothing where it has none, or the store does not hold its run."""
+    """What the training of an arm's adapter took.
+
+    Nothing where it has none, the store does not hold its run, or a part of it ended without being measured.
+    """
     run = None if run_id is None else runs.get(run_id)
+    if run is not None and f"{TAG}unmeasured_parts" in run.tags:
+        return {}
     taken = ("wall_seconds", "cpu_seconds", "energy_joules")
     return {f"training_{name}": run.metrics[name] for name in taken if name in run.metrics} if run else {}
 

@@ -75,3 +75,14 @@ def test_bad_input_is_refused() -> None:
         pass_rates([3], [1, 2], [1])
     with pytest.raises(InputError, match="between 0 and 1"):
         pass_rates([3], [1], [1], confidence=95)
+
+
+def test_the_same_rate_has_the_same_interval_however_it_was_summed() -> None:
+    """pass@1 and pass^1 are one quantity, reckoned in two ways that round differently."""
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        right = generator.binomial(3, 0.6, 20)
+        (at_k, *_), (hat_k, *_) = pass_rates([3] * 20, right.tolist(), [1, 2, 3], resamples=2000)
+        assert at_k.interval
+        assert hat_k.interval
+        assert (at_k.interval.low, at_k.interval.high) == pytest.approx((hat_k.interval.low, hat_k.interval.high))

@@ -109,8 +109,9 @@ def _intervals(confidence: str) -> tuple[Method, ...]:
         ),
         Method(
             "Differences of success",
-            f"Paired by task and repeat; a score interval ({confidence}) that turns where the test of non-inferiority"
-            " does, and McNemar's exact test on the tasks that one arm solves more often than the other.",
+            f"Paired by task and repeat; a score interval ({confidence}) of the same statistic as the test of"
+            " non-inferiority, which is one-sided, and McNemar's exact test on the tasks that one arm solves more often"
+            " than the other.",
             "T. Tango (1998), “Equivalence test and confidence interval for the difference in proportions for the"
             " paired-sample design”, Statistics in Medicine 17; Q. McNemar (1947), Psychometrika 12",
         ),

@@ -1,4 +1,4 @@
-"""Whether an arm is not worse than the baseline by more than a margin: Tango's score test for paired proportions.
+"""Whether an arm is worse than the baseline by more than a margin, or not: Tango's score test for paired proportions.
 
 Repeats of a task count by the design effect of their differences. Limits: with one trial a task, an arm that is worse
 by the margin passes in at most 5.5% of studies at 5%; with repeats of 15 to 30 tasks, of which a few are lost nearly
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from smallenough.analysis.statistics.paired import effective_counts, paired_successes
-from smallenough.analysis.statistics.score import difference_low, noninferiority_p
+from smallenough.analysis.statistics.score import difference_low, inferiority_p, noninferiority_p
 from smallenough.analysis.statistics.values import Clusters, check_share
 
 
@@ -25,6 +25,8 @@ class NonInferiority:
 
     p_value: float
     """One-sided, of the hypothesis that the arm is worse by the margin or more."""
+    p_worse: float
+    """One-sided, of the hypothesis that it is worse by the margin at most: small where it is shown to be worse."""
     low: float
     """The lower confidence bound of the difference: the test at any margin below its depth is passed."""
     margin: float
@@ -69,6 +71,7 @@ def noninferiority(
     counts = effective_counts(differences, codes, confidence)
     return NonInferiority(
         p_value=noninferiority_p(*counts, margin),
+        p_worse=inferiority_p(*effective_counts(differences, codes, (1 + confidence) / 2), margin),
         low=difference_low(*counts, confidence),
         margin=margin,
         estimate=(better - worse) / len(differences),

@@ -111,8 +111,8 @@ def success_difference(
 ) -> Difference | None:
     """The difference in the shares that two sides solve of the same pairs, with Tango's score interval.
 
-    It turns where the test of `noninferiority` does, so that both tell the same, and says something also where no pair
-    disagrees. Repeats of a task count by the design effect of their differences.
+    Its ends are where the test of `noninferiority` turns at half of what is left of `confidence`, and it says something
+    also where no pair disagrees. Repeats of a task count by the design effect of their differences.
 
     Args:
         arm: 1 or True for each pair that the arm solves, 0 or False for the others, NaN for what was not measured.

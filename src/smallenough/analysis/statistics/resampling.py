@@ -103,7 +103,8 @@ def bca_interval(estimate: float, resampled: Floats, jackknife: Floats, confiden
     if not spread > 0:
         return None
     acceleration = float(np.sum(off**3)) / (6 * spread**1.5)
-    share = (np.count_nonzero(drawn < estimate) + np.count_nonzero(drawn <= estimate)) / (2 * len(drawn))
+    near = _SAME * max(abs(estimate), float(np.abs(drawn).max()))  # equal but for the order in which they were summed
+    share = (np.count_nonzero(drawn < estimate - near) + np.count_nonzero(drawn <= estimate + near)) / (2 * len(drawn))
     if not 0 < share < 1:
         return None
     bias = float(ndtri(share))

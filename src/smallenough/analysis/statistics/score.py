@@ -29,6 +29,14 @@ def noninferiority_p(better: float, worse: float, pairs: float, margin: float) -
     return max(score, float(betainc(pairs - worse, worse + 1, 1 - margin)))
 
 
+def inferiority_p(better: float, worse: float, pairs: float, margin: float) -> float:
+    """The one-sided p-value that the difference is -margin or more, from counts that need not be whole."""
+    score = float(ndtr(-tango_score(worse, better, pairs, margin)))
+    if better > 0 or worse <= 0:
+        return score
+    return max(score, float(betainc(worse, pairs - worse + 1, margin)))
+
+
 def difference_low(better: float, worse: float, pairs: float, confidence: float) -> float:
     """The lower bound of the difference: where the test turns, from counts that need not be whole."""
     estimate = (better - worse) / pairs
