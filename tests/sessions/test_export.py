@@ -19,7 +19,7 @@ from smallenough.models.ollama import OllamaClient
 from smallenough.records import Suite, Task
 from smallenough.sessions.export import Exported, Wanted, export
 
-pytestmark = [pytest.mark.ollama, pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.ollama, pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 NAME, OTHER = "smallenough-test-export", "smallenough-test-base"
