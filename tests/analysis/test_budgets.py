@@ -129,14 +129,14 @@ class TestCurves:
             Trial("t1", [right()]),
             Trial("t2", [right()], outcome="model_failed"),
             Trial("t3", [right()], outcome="unscored"),
-            Trial("t4", [wrong()]),
+            *(Trial(f"u{number}", [wrong()]) for number in range(19)),
         ]
         found = curves(branching=trials)
         (curve,) = found.curves
         assert curve.left_out == LeftOut(failed=1, unscored=1, unmeasured=1)
-        assert (curve.trials, curve.success[-1]) == (2, 0.5)
+        assert (curve.trials, curve.success[-1]) == (20, 0.05)
         assert sentences(found) == (
-            "Of 5 trials of 'branching', 1 ended in an infrastructure failure, 1 no tests decide,"
+            "Of 23 trials of 'branching', 1 ended in an infrastructure failure, 1 no tests decide,"
             f" 1 lack measured {COSTS['seconds'].title}: they have no part in its curve.",
         )
 
@@ -144,8 +144,18 @@ class TestCurves:
         found = curves("energy", single=[Trial("t", [right()])])
         assert found.curves == ()
         assert found.missing == {"single": LeftOut(unmeasured=1)}
-        assert sentences(found) == ("No curve of 'single': none of its trials is scored and has its energy measured.",)
+        (said,) = sentences(found)
+        assert said == (
+            "No curve of 'single': 1 of its scored trials lack measured energy, and may be others than the rest."
+        )
         assert len(found.to_frame()) == 0
+
+    def test_an_arm_whose_dear_trials_were_not_measured_has_no_curve(self) -> None:
+        """A cascade whose large model's operations are not known would look as if it always answered at once."""
+        found = curves(cascade=[Trial(f"t{task}", [right() if task % 5 else right(None)]) for task in range(40)])
+        assert (found.curves, found.missing) == ((), {"cascade": LeftOut(unmeasured=8)})
+        free = curves(cascade=[Trial("t", [right()], outcome="unscored")])
+        assert sentences(free) == ("No curve of 'cascade': none of its trials is scored.",)
 
     def test_frame_has_units_and_types(self) -> None:
         trials = [Trial("t", [right(cpu_seconds=3.0)])]

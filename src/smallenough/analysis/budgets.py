@@ -110,10 +110,10 @@ def budget_curves(
             for course in resampling_courses(trials, attempts, cost).values()
         ),
     ]
-    usable = [course for course in known if len(course)]
+    usable = [course for course in known if course.whole]
     budgets = _grid(usable, points)
     curves = tuple(_curve(course, budgets, confidence, resamples, seed) for course in usable)
-    missing = {course.arm: course.left_out for course in known if not len(course)}
+    missing = {course.arm: course.left_out for course in known if not course.whole}
     return Budgets(cost, curves, missing, confidence)
 
 
@@ -152,7 +152,13 @@ def sentences(found: Budgets) -> tuple[str, ...]:
     """What a reader of the curves must know about what is not in them."""
     title = cost_named(found.cost).title
     lines = [
-        f"No curve of {arm!r}: none of its trials is scored and has its {title} measured." for arm in found.missing
+        f"No curve of {arm!r}: "
+        + (
+            f"{left.unmeasured} of its scored trials lack measured {title}, and may be others than the rest."
+            if left.unmeasured
+            else "none of its trials is scored."
+        )
+        for arm, left in found.missing.items()
     ]
     for curve in found.curves:
         parts = (

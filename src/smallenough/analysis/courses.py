@@ -29,6 +29,10 @@ ADDITIVE = ("seconds", "cpu", "energy", "money", "operations")
 ONE_SHOT, RESAMPLING = "single", "best_of_n"
 """Strategies that others are set beside."""
 
+MOST_UNMEASURED = 0.05
+"""Share of an arm's scored trials that may lack a cost. What such trials have in common (that a cascade asked its large
+model, say) tells them apart from the others: without them, an arm looks better or worse than it is."""
+
 _KEY = [*TASK, "repeat"]
 
 
@@ -61,6 +65,11 @@ class Course:
 
     def __len__(self) -> int:
         return len(self.tasks)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it stands for its arm: trials whose cost is not known may be others than the rest, so few may be."""
+        return len(self) > 0 and self.left_out.unmeasured <= MOST_UNMEASURED * (len(self) + self.left_out.unmeasured)
 
     @property
     def largest(self) -> float:

@@ -81,18 +81,22 @@ def equal_budgets(
         UnknownName: there is no such cost.
         InputError: the cost does not add up over attempts.
     """
-    known, repeated = courses(trials, attempts, cost), resampling_courses(trials, attempts, cost)
+    known, repeated = (
+        {label: course for label, course in made(trials, attempts, cost).items() if course.whole}
+        for made in (courses, resampling_courses)
+    )
     arms = trials.drop_duplicates("label").set_index("label")[["model", "provider", "strategy"]].astype("object")
     found = []
-    for label, row in arms[~arms["strategy"].isin([ONE_SHOT, RESAMPLING])].iterrows():
+    own = arms[~arms["strategy"].isin([ONE_SHOT, RESAMPLING]) & arms.index.isin(list(known))]
+    for label, row in own.iterrows():
         alike = arms[(arms["model"] == row["model"]) & (arms["provider"] == row["provider"])]
         singles, sampled = (
             [str(one) for one in alike.index[alike["strategy"] == strategy]] for strategy in (ONE_SHOT, RESAMPLING)
         )
         others: list[tuple[Course, Beside, bool]] = [
-            *((known[one], "resampling", False) for one in sampled),
+            *((known[one], "resampling", False) for one in sampled if one in known),
             *((repeated[one], "resampling", True) for one in singles if one in repeated),
-            *((known[one], "one attempt", False) for one in singles),
+            *((known[one], "one attempt", False) for one in singles if one in known),
         ]
         for other, beside, from_repeats in others:
             at = at_equal_budget(known[str(label)], other, confidence=confidence, resamples=resamples, seed=seed)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from smallenough.analysis.by_task import scored, task_means
 from smallenough.analysis.costs import cost_named
+from smallenough.analysis.courses import MOST_UNMEASURED
 from smallenough.analysis.statistics import (
     RESAMPLES,
     Floats,
@@ -31,10 +32,6 @@ Flags: TypeAlias = NDArray[np.bool_]
 
 _SAME = 1e-9
 """Means that differ by less, relative to the largest, differ by rounding only."""
-
-_LEAST_MEASURED = 0.5
-"""Share of its tasks of which an arm's cost has to be known. One that is known of fewer would take the others' tasks
-away, since arms are compared on common ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Front:
     """By the name that it has in `COSTS`."""
     arms: tuple[FrontArm, ...]
     missing: tuple[str, ...]
-    """Arms that are left out: what they cost is not known, or of fewer than half of their tasks."""
+    """Arms that are left out: what they cost is not known, or not of all of their tasks."""
     tasks: int
     """Those that all arms have, scored and measured."""
     other_tasks: int
@@ -119,7 +116,7 @@ def pareto_front(
     success = task_means(known, "solved")
     costs = _costs(known, success, cost, totals)
     measured = costs[success.notna()].notna().sum() / success.notna().sum()
-    kept = [label for label in labels if label in costs and measured[label] >= _LEAST_MEASURED]
+    kept = [label for label in labels if label in costs and measured[label] >= 1 - MOST_UNMEASURED]
     common = (success[kept].notna() & costs[kept].notna()).all(axis=1).to_numpy()
     asked = int(success[kept].notna().any(axis=1).sum())
     values = np.hstack([success[kept].to_numpy(dtype=np.float64), costs[kept].to_numpy(dtype=np.float64)])[common]
@@ -165,9 +162,7 @@ def sentences(front: Front) -> tuple[str, ...]:
         lines.append(f"There is no front of success against {cost.title}: no task has both measured for every arm.")
     if front.missing:
         named = ", ".join(map(repr, front.missing))
-        lines.append(
-            f"Left out, since their {cost.title} was not measured, or on fewer than half of their tasks: {named}."
-        )
+        lines.append(f"Left out, since their {cost.title} was not measured, or not of all of their tasks: {named}.")
     if front.arms and front.other_tasks:
         lines.append(
             f"{_tasks(front.other_tasks)[0].upper()}{_tasks(front.other_tasks)[1:]} that not all arms have"
