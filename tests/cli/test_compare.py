@@ -102,11 +102,22 @@ def test_an_unknown_experiment_or_session_is_told_with_the_nearest(
 def test_prices_turn_time_into_money(compare: Any, sessions: Any) -> None:
     plain = json.loads(compare(sessions[1][0], "--json").out)["rows"]
     assert {row["per_solved"]["money"] for row in plain} == {None}
-    priced = compare(sessions[1][0], "--price-per-hour", "3600", "--currency", "EUR", "--json")
+    priced = compare(
+        sessions[1][0], "--price-per-hour", "3600", "--currency", "EUR", "--price-date", "2026-11-01", "--json"
+    )
+    assert any("as of 2026-11-01" in note for note in json.loads(priced.out)["notes"])
     for row in json.loads(priced.out)["rows"]:
         assert row["totals"]["money"] == pytest.approx(row["totals"]["wall_seconds"])
         assert row["per_solved"]["money"] == pytest.approx(row["totals"]["money"] / row["counts"]["solved"])
     assert "EUR" in compare(sessions[1][0], "--price-per-hour", "3600", "--currency", "EUR", "--details").out
+
+
+@pytest.mark.parametrize("lost", [("--currency", "EUR"), ("--price-date", "2026-11-01")])
+def test_what_is_said_of_prices_that_are_not_given_is_told(
+    lost: tuple[str, str], sessions: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = call(capsys, "compare", *lost, "--store", sessions[0])
+    assert (done.code, "are of prices: give --price-per-kwh" in done.err) == (2, True)
 
 
 def test_a_comparison_is_kept_once_unless_that_is_not_wanted(compare: Any, sessions: Any) -> None:

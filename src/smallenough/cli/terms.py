@@ -81,8 +81,13 @@ def terms_of(
     from smallenough.analysis.criterion import Criterion
     from smallenough.analysis.findings import Terms
     from smallenough.analysis.money import Prices
+    from smallenough.errors import InputError
 
     charged = price_per_kwh is not None or price_per_hour is not None or bool(hosted)
+    if not charged and (currency or price_date):
+        raise InputError(
+            "--currency and --price-date are of prices: give --price-per-kwh, --price-per-hour or --price too"
+        )
     as_of = price_date.date().isoformat() if price_date else ""
     tokens = {model: replace(price, as_of=as_of) for model, price in map(_token_price, hosted)}
     return Terms(

@@ -27,6 +27,7 @@ def _parts(content: Content) -> Iterator[str]:
     yield from _costs(content)
     if content.repayments:
         yield "## Training, and when it is repaid"
+        yield "Whether a tuned model is good enough is the verdict's to say."
         yield _list(breakeven.sentences(content.repayments, content.currency))
     if content.categories:
         yield "## Success by category"
