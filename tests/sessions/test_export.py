@@ -65,6 +65,7 @@ def client(ollama_url: str) -> Iterator[OllamaClient]:
     with contextlib.suppress(ModelNotFound):
         client.delete(NAME)
     client.close()
+    client.close()
 
 
 def made(adapter: Path, client: OllamaClient, **more: object) -> Exported:
@@ -94,6 +95,7 @@ def test_one_that_answers_otherwise_is_removed_again(adapter: Path, client: Olla
             made(adapter, client, base=OTHER)
     finally:
         api.delete(OTHER)
+        api.close()
     with pytest.raises(ModelNotFound):
         client.describe(NAME)
     assert own(NAME) is None
