@@ -95,7 +95,7 @@ def test_one_that_answers_otherwise_is_removed_again(adapter: Path, client: Olla
             made(adapter, client, base=OTHER)
     finally:
         api.delete(OTHER)
-        api.close()
+        api.close()  # type: ignore[no-untyped-call]  # of ollama
     with pytest.raises(ModelNotFound):
         client.describe(NAME)
     assert own(NAME) is None
