@@ -18,6 +18,7 @@ from smallenough.analysis.budgets import RESAMPLES
 from smallenough.analysis.by_task import TASK, Success, caveat, cells, success_of, told
 from smallenough.analysis.costs import cost_named
 from smallenough.analysis.courses import ONE_SHOT, RESAMPLING, Course, courses, resampling_courses
+from smallenough.analysis.criterion import TIE
 from smallenough.analysis.statistics import Difference, Floats, paired_difference
 from smallenough.analysis.wording import points
 from smallenough.wording import share
@@ -31,7 +32,8 @@ class AtBudget:
 
     budget: float
     """The largest budget that both curves cover: what the costliest trial took on the common tasks, of that arm of
-    which it took less. It is held fixed in the intervals."""
+    which it took less. It is held fixed in the intervals. What exceeds it by no more than `TIE` still fits: the same
+    answer takes a little more in one arm than in another."""
     success: Success
     """At `budget`."""
     over_range: Difference | None
@@ -123,7 +125,7 @@ def at_equal_budget(
         return None
     left, right = arm.of(common), other.of(common)
     budget = min(left.largest, right.largest)
-    limit = np.array([budget])
+    limit = np.array([budget * (1 + TIE)])
     one, two = (_by_task(course, course.success(limit)[:, 0]) for course in (left, right))
     success = success_of(one, two, confidence=confidence, resamples=resamples, seed=seed)
     assert success is not None  # the common tasks are scored

@@ -39,7 +39,8 @@ _FRONT = Method(
 _BUDGETS = Method(
     "Equal budgets",
     "Each trial is stopped at the budget: if it fits as a whole it has its answer, else the best attempt"
-    " that fits, as the public tests tell. What attempts in parallel cost is added up: a budget of work,"
+    " that fits, as the public tests tell. Where two arms are set side by side, what exceeds the"
+    " budget by up to 5% still fits. What attempts in parallel cost is added up: a budget of work,"
     " not of waiting. Bands are pointwise, by resampling whole tasks.",
     "",
 )
