@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -141,6 +142,9 @@ class TestTrackedTrainings:
         assert [(one.tuned, one.large, one.at.cost) for one in found] == [("tuned", "large", "seconds")]
         at = found[0].at
         assert at.training == 600.0
+        told = self.found(training_wall_seconds=600.0)
+        assert [row["tuned"] for row in json.loads(told.to_json())["break_even"]] == ["tuned"]
+        assert "'tuned' in place of 'large'" in told.to_markdown()
         assert at.requests == pytest.approx(300.0)
         assert sentences(found)[0].startswith(
             "'tuned' in place of 'large': The time of the training (10 min) is repaid after about 300 requests"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from smallenough.analysis.comparison import compare
 from smallenough.analysis.evidence import ArmRow, Comparison
+from smallenough.analysis.frames import common_tasks, prepare
 from smallenough.analysis.money import Prices
 from smallenough.errors import InputError, UnknownName
 from tests.analysis.builders import arm_totals, arms_frame, study, trial, trials_frame
@@ -443,3 +445,23 @@ class TestForms:
         compare(trials, arms)
         pd.testing.assert_frame_equal(trials, before[0])
         pd.testing.assert_frame_equal(arms, before[1])
+
+
+class TestWhatIsCommon:
+    def test_totals_become_the_shares_of_what_stays_and_unknown_ones_stay_unknown(self) -> None:
+        trials, arms = study(
+            {LARGE: ["solved"] * 5, SMALL: ["solved"] * 10},
+            small={"cpu_seconds": 100.0, "energy_joules": 3600.0},
+            large={"cpu_seconds": 50.0, "energy_joules": 70.0},
+        )
+        trials.loc[trials["arm"] == SMALL, ["energy_joules", "gpu_energy_joules"]] = None
+        found = common_tasks(prepare(trials, arms))
+        assert len(found.trials) == 10
+        assert found.arms.loc[SMALL, "cpu_seconds"] == pytest.approx(50.0)
+        assert np.isnan(found.arms.loc[SMALL, "energy_joules"]), "no trial says what its share was"
+        assert (found.arms.loc[LARGE, "cpu_seconds"], found.arms.loc[LARGE, "energy_joules"]) == (50.0, 70.0)
+
+    def test_an_arm_that_has_not_begun_is_named(self) -> None:
+        trials, arms = study({LARGE: ["solved"], SMALL: ["solved"]})
+        with pytest.raises(InputError, match="'small': no trials yet, so that no task was tried by every arm"):
+            common_tasks(prepare(trials[trials["arm"] == LARGE], arms))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store, connect
 from smallenough.tracking.stored_runs import MlflowRuns, SqliteRuns, stored_runs
 from tests import replayed
+from tests.cli.calling import call
 from tests.servers.own_mlflow import BreakingWay, OwnMlflow
 
 pytestmark = pytest.mark.xdist_group("reader")  # a server and a session are shared
@@ -189,3 +191,10 @@ def test_what_is_no_number_is_not_measured() -> None:
     assert found["latency_seconds"].isna().all()
     assert str(found["latency_seconds"].dtype) == "Float64"
     assert list(found["session"]) == ["s", "t"]
+
+
+def test_what_is_printed_of_a_remote_store_is_json_alone(tracked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = (tracked.folder / "server").read_text()
+    done = call(capsys, "compare", "--json", "--tracking-uri", uri, "--store", tracked.folder)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["rows"]

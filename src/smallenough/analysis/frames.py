@@ -155,14 +155,15 @@ def common_tasks(frames: Frames) -> Frames:
 def _shares(frames: Frames, kept: pd.DataFrame) -> pd.DataFrame:
     """The arms with the totals of the trials that are kept: each total by the share that their trials took of it."""
     arms = frames.arms.copy()
+    before, after = (frame.groupby("label", observed=True).size() for frame in (frames.trials, kept))
+    untouched = after == before
     for total, share in _SHARED_BY.items():
         whole, some = (
             frame.groupby("label", observed=True)[share].agg(lambda own: own.sum(min_count=1))
             for frame in (frames.trials, kept)
         )
-        untouched = kept["label"].value_counts().reindex(whole.index) == frames.trials["label"].value_counts()
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(untouched | (some == whole), 1.0, some / whole)
+            factor = np.where(untouched[some.index] | (some == whole), 1.0, some / whole)
         arms[total] = arms[total] * factor[some.index.get_indexer(arms.index)]
     return arms
 
