@@ -100,7 +100,6 @@ def show(result: dict[str, Any]) -> None:
         f"{size['runs']:,} runs: search_runs / compare {common.spread(size['ratios'], 1)}" for size in result["sizes"]
     ]
     more = result["more_bytes"] / 1e6
-    more = result["more_bytes"] / 1e6
     notes += [
         f"the largest study within {SECONDS} s: {common.met(result['quick'])}",
         f"memory, largest over smallest: {more:+.1f} MB, at most 20: {common.met(result['flat'])}",

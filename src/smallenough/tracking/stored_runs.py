@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from smallenough.errors import TrackingError
 from smallenough.tracking import sqlite_runs
 from smallenough.tracking import store as stores
+from smallenough.tracking.access import every, find_runs, mapped, told
 from smallenough.tracking.runs import TAG
 from smallenough.tracking.store import Store
 
@@ -116,8 +117,7 @@ class SqliteRuns:
 
     def artifact(self, run: StoredRun, name: str, folder: Path) -> Path | None:
         """See `Runs`."""
-        path = Path(run.artifact_uri.removeprefix("file://"), name)
-        return path if path.exists() else MlflowRuns(self._store).artifact(run, name, folder)
+        return MlflowRuns(self._store).artifact(run, name, folder)  # which looks at this machine first
 
     def _runs(self, which: str, values: Sequence[str | int]) -> list[StoredRun]:
         columns = "run_uuid, experiment_id, status, start_time, end_time, artifact_uri"
@@ -171,24 +171,18 @@ class MlflowRuns:
 
     def experiments(self) -> dict[str, str]:
         """See `Runs`."""
-        from smallenough.tracking.access import every, mapped
-
         with mapped(self._store.uri):
             found = every(lambda token: self._client.search_experiments(page_token=token))
             return {str(one.experiment_id): one.name for one in found}
 
     def find(self, experiments: Sequence[str], **tags: str) -> list[StoredRun]:
         """See `Runs`."""
-        from smallenough.tracking.access import find_runs, mapped
-
         with mapped(self._store.uri):
             return [_stored(run) for run in find_runs(self._client, list(experiments), **tags)]
 
     def get(self, run_id: str) -> StoredRun | None:
         """See `Runs`."""
         from mlflow.exceptions import MlflowException
-
-        from smallenough.tracking.access import mapped
 
         with mapped(self._store.uri):
             try:
@@ -233,6 +227,4 @@ def _told(store: Store) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        from smallenough.tracking.access import told
-
         raise TrackingError(told(error, store.uri)) from error

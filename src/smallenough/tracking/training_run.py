@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from smallenough.metrics import total_usage
 from smallenough.records import Json, Usage
@@ -19,9 +19,6 @@ from smallenough.tracking.access import find_runs, mapped, put_run
 from smallenough.tracking.layout import usage_metrics
 from smallenough.tracking.runs import TAG, RunRecord, RunStatus, Series, numbers, tags, texts
 from smallenough.tracking.store import Store
-
-if TYPE_CHECKING:
-    pass
 
 Entries: TypeAlias = Sequence[Mapping[str, Any]]
 """A training's log."""
